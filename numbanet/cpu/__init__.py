@@ -1,0 +1,1 @@
+"""CPU backend: compiled kernels over batch-last blocks of lanes."""

@@ -1,0 +1,68 @@
+"""Dense layers as matrix products of the register tile.
+
+The bias is the last row of the weights, of shape ``(inputs + 1, units)``: the weight of an input
+that is always one. So the products forward and for dW include it.
+"""
+
+from __future__ import annotations
+
+from numbanet.cpu import host
+from numbanet.cpu.jit import inline, kernel
+from numbanet.cpu.memory import view
+from numbanet.cpu.tile import tile
+
+HEIGHT = host.tile("float32").height  # the same for every dtype
+
+
+@inline
+def product(a, ao, a_row, a_k, a_block, b, bo, b_k, b_block, c, co, c_row, rows, depth, blocks, width, accumulate):
+    """C[rows, width] (+)= A B for any number of rows, in tiles of nearly equal height."""
+    tiles = (rows + HEIGHT - 1) // HEIGHT
+    row = 0
+    for i in range(tiles):
+        height = (rows - row + tiles - i - 1) // (tiles - i)
+        tile(
+            height, a, ao + row * a_row, a_row, a_k, a_block, b, bo, b_k, b_block,
+            c, co + row * c_row, c_row, depth, blocks, width, accumulate,
+        )  # fmt: skip
+        row += height
+
+
+@kernel
+def forward(params, hyper, work, op, base, stride, blocks, lanes):
+    """z = W' x; op: weights, x, z, inputs, units, bias (1 or 0)."""
+    inputs, units = op[4], op[5]
+    for i in range(blocks):
+        x = base + i * stride + op[2] * lanes
+        if op[6]:
+            view(work, x + inputs * lanes, lanes)[:] = 1
+        product(
+            params, op[1], 1, units, 0, work, x, lanes, 0,
+            work, base + i * stride + op[3] * lanes, lanes, units, inputs + op[6], 1, lanes, 0,
+        )  # fmt: skip
+
+
+@kernel
+def backward(params, hyper, work, op, base, stride, blocks, lanes):
+    """dx = W dz; op: weights, dz, dx, inputs, units."""
+    inputs, units = op[4], op[5]
+    for i in range(blocks):
+        product(
+            params, op[1], units, 1, 0, work, base + i * stride + op[2] * lanes, lanes, 0,
+            work, base + i * stride + op[3] * lanes, lanes, inputs, units, 1, lanes, 0,
+        )  # fmt: skip
+
+
+@kernel
+def gradient(grads, work, op, base, stride, blocks, lanes, first, last, accumulate):
+    """dW (+)= x dz' over blocks; op: weights, rows, units, x, dz as panels, vector."""
+    units, vector = op[3], op[6]
+    x = base + (op[4] + first) * lanes
+    panel = base + op[5] * lanes
+    for u in range(0, units, 2 * vector):
+        width = 2 * vector if units - u > vector else vector
+        product(
+            work, x, lanes, 1, stride, work, panel, width, stride,
+            grads, op[1] + first * units + u, units, last - first, lanes, blocks, min(width, units - u), accumulate,
+        )  # fmt: skip
+        panel += width * lanes

@@ -1,0 +1,380 @@
+"""The training loop, compiled once: it knows blocks, steps and epochs, and no model.
+
+What a model is made of comes as tables of operations: each row holds a kernel's address and its
+integers. A batch is cut into blocks of lanes. A worker takes a span of blocks forward and back,
+then adds its share of the gradients; the team meets; each worker updates its share of the
+parameters; the team meets again.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from numbanet.cpu.jit import inline, invoke, kernel
+from numbanet.cpu.lanes import COUNT, gather, scatter
+from numbanet.cpu.memory import view
+from numbanet.cpu.threads import barrier
+
+WIDTH = 12  # integers of an operation
+CHUNK = 8192  # parameters updated at a time, so that their gradients are still in the cache
+
+
+class Operations(NamedTuple):
+    """Flat tables of operations, `WIDTH` int64 each, the address first."""
+
+    passes: np.ndarray  # forward, loss, backward
+    gradients: np.ndarray  # address, offset, rows, columns of a parameter, ...
+    transforms: np.ndarray  # of gradients: address, hyper, first, last
+    updates: np.ndarray  # address, hyper, first, last
+    projections: np.ndarray  # address, hyper, offset, rows, columns
+
+
+class Memory(NamedTuple):
+    """Flat buffers of the working type."""
+
+    params: np.ndarray
+    grads: np.ndarray  # one a worker, or one for all
+    states: np.ndarray
+    hyper: np.ndarray
+    work: np.ndarray
+    table: np.ndarray  # a row of coefficients for each step
+    outputs: np.ndarray  # predictions of the samples met, or empty
+
+
+class Data(NamedTuple):
+    """Samples, sample-first and flat, and the order in which they are visited."""
+
+    inputs: np.ndarray
+    targets: np.ndarray
+    weights: np.ndarray  # empty: all one
+    order: np.ndarray
+    losses: np.ndarray  # float64, one a block of a batch
+    results: np.ndarray  # float64, (epoch, mean loss and weight)
+    norms: np.ndarray  # float64, one a chunk of parameters
+
+
+class Plan(NamedTuple):
+    """Sizes that one call works through."""
+
+    workers: int
+    samples: int
+    batch: int
+    features: int
+    target: int  # columns of targets
+    outputs: int
+    lanes: int
+    vector: int
+    stride: int  # elements of a block in work
+    span: int  # blocks that a worker, or the team if it shares them, takes at a time
+    shared: int  # whether the team shares blocks and the one gradient
+    fused: int  # whether gradients are used up as they come
+    input_row: int
+    target_row: int
+    weight_row: int
+    total_row: int
+    output_row: int
+    seed: int
+    epoch: int
+    epochs: int
+    shuffle: int
+    step: int  # row of the table at which this call starts
+    coefficients: int  # columns of the table
+    clip_norm: float
+
+
+@inline
+def mix(x):
+    """Splitmix64 (Steele, Lea, Flood 2014): a random word from a counter."""
+    x = x + np.uint64(0x9E3779B97F4A7C15)
+    x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return x ^ (x >> np.uint64(31))
+
+
+@kernel
+def shuffle(order, seed, epoch):
+    """Fisher-Yates: the order of an epoch depends on the seed and the epoch alone."""
+    key = mix(mix(np.uint64(seed)) + np.uint64(epoch))
+    n = order.size
+    for i in range(n):
+        order[i] = i
+    for i in range(n - 1, 0, -1):
+        word = mix(key + np.uint64(i)) >> np.uint64(32)
+        j = np.int64((word * np.uint64(i + 1)) >> np.uint64(32))
+        order[i], order[j] = order[j], order[i]
+
+
+@inline
+def operation(table, k):
+    """Operation ``k`` of a table."""
+    return view(table, k * WIDTH, WIDTH)
+
+
+@inline
+def split(count, worker, workers):
+    """First and past-the-last of a worker's share."""
+    return count * worker // workers, count * (worker + 1) // workers
+
+
+@inline
+def load_block(plan, data, memory, at, first, count, lanes, total):
+    """Gather a block's inputs, targets and weights, as shares of the batch's weight."""
+    gather(data.inputs, plan.features, data.order, first, count, memory.work, at + plan.input_row * lanes, lanes, plan.vector)
+    if plan.target > 0:
+        gather(data.targets, plan.target, data.order, first, count, memory.work, at + plan.target_row * lanes, lanes, plan.vector)
+        weight = view(memory.work, at + plan.weight_row * lanes, lanes)
+        for i in range(lanes):
+            weight[i] = 0
+        for i in range(count):
+            weight[i] = 1 / total if data.weights.size == 0 else data.weights[data.order[first + i]] / total
+
+
+@inline
+def run_blocks(plan, data, memory, ops, base, at, first, count, blocks, lanes, total):
+    """Forward, loss and backward of consecutive blocks; ``first`` is a place in the order."""
+    for i in range(blocks):
+        rest = min(lanes, count - i * plan.lanes)
+        load_block(plan, data, memory, base + i * plan.stride, first + i * plan.lanes, rest, lanes, total)
+    for k in range(ops.passes.size // WIDTH):
+        op = operation(ops.passes, k)
+        invoke(op[0], memory.params, memory.hyper, memory.work, op, base, plan.stride, blocks, lanes)
+    for i in range(blocks):
+        block = base + i * plan.stride
+        if plan.target > 0:
+            lost = view(memory.work, block + plan.total_row * lanes, lanes)
+            loss = 0.0
+            for lane in range(lanes):
+                loss += lost[lane]
+            data.losses[at + i] = loss
+        if memory.outputs.size > 0:
+            for lane in range(min(lanes, count - i * plan.lanes)):
+                row = data.order[first + i * plan.lanes + lane]
+                for u in range(plan.outputs):
+                    memory.outputs[row * plan.outputs + u] = memory.work[block + (plan.output_row + u) * lanes + lane]
+
+
+@inline
+def narrow(plan, count, blocks):
+    """Lanes of the last block: full, or as few vectors as hold its samples."""
+    rest = count - (blocks - 1) * plan.lanes
+    return (rest + plan.vector - 1) // plan.vector * plan.vector
+
+
+@kernel
+def passes(plan, data, memory, ops, base, lo, hi, start, count, total):
+    """Forward, loss and backward of the blocks ``lo`` to ``hi`` of the batch."""
+    blocks = (count + plan.lanes - 1) // plan.lanes
+    last = narrow(plan, count, blocks)
+    full = hi - lo
+    if hi == blocks and last < plan.lanes:
+        full -= 1
+    first, left = start + lo * plan.lanes, count - lo * plan.lanes
+    if full > 0:
+        run_blocks(plan, data, memory, ops, base, lo, first, left, full, plan.lanes, total)
+    if full < hi - lo:
+        skipped = full * plan.lanes
+        run_blocks(
+            plan, data, memory, ops, base + full * plan.stride, lo + full, first + skipped, left - skipped, 1, last, total
+        )
+
+
+@inline
+def add_gradient(plan, memory, grads, op, base, lo, hi, count, first, last, accumulate):
+    """Gradient of a parameter's rows from the blocks ``lo`` to ``hi``, which start at ``base``."""
+    blocks = (count + plan.lanes - 1) // plan.lanes
+    lanes = narrow(plan, count, blocks)
+    full = hi - lo
+    if hi == blocks and lanes < plan.lanes:
+        full -= 1
+    if full > 0:
+        invoke(op[0], grads, memory.work, op, base, plan.stride, full, plan.lanes, first, last, accumulate)
+        accumulate = 1
+    if full < hi - lo:
+        invoke(op[0], grads, memory.work, op, base + full * plan.stride, plan.stride, 1, lanes, first, last, accumulate)
+
+
+@inline
+def apply(memory, table, step, first, last):
+    """Run the operations of a table on the parameters ``first`` to ``last``."""
+    for k in range(table.size // WIDTH):
+        op = operation(table, k)
+        lo, hi = max(first, op[2]), min(last, op[3])
+        if lo < hi:
+            invoke(op[0], memory.params, memory.grads, memory.states, memory.hyper, op, step, lo, hi)
+
+
+@kernel
+def use_gradients(worker, plan, data, memory, ops, meeting, step, accumulators):
+    """Reduce, transform and apply the gradients of this worker's share of the parameters."""
+    size = memory.params.size
+    chunks = (size + CHUNK - 1) // CHUNK
+    lo, hi = split(chunks, worker, plan.workers)
+    for chunk in range(lo, hi):
+        first, last = chunk * CHUNK, min(size, (chunk + 1) * CHUNK)
+        g = view(memory.grads, first, last - first)
+        for i in range(1, accumulators):
+            other = view(memory.grads, i * size + first, last - first)
+            for j in range(last - first):
+                g[j] += other[j]
+        apply(memory, ops.transforms, step, first, last)
+        if plan.clip_norm > 0:
+            total = 0.0
+            for j in range(last - first):
+                total += np.float64(g[j]) * np.float64(g[j])
+            data.norms[chunk] = total
+        else:
+            apply(memory, ops.updates, step, first, last)
+    if plan.clip_norm > 0:
+        barrier(meeting, worker, plan.workers)
+        total = 0.0
+        for chunk in range(chunks):
+            total += data.norms[chunk]
+        scale = min(1.0, plan.clip_norm / np.sqrt(total)) if total > 0 else 1.0
+        for chunk in range(lo, hi):
+            first, last = chunk * CHUNK, min(size, (chunk + 1) * CHUNK)
+            g = view(memory.grads, first, last - first)
+            for j in range(last - first):
+                g[j] *= scale
+            apply(memory, ops.updates, step, first, last)
+
+
+@kernel
+def project(worker, plan, memory, ops, meeting, step):
+    """Constrain the weights that enter each unit of this worker's share of the units."""
+    if ops.projections.size > 0:
+        barrier(meeting, worker, plan.workers)
+        for k in range(ops.projections.size // WIDTH):
+            op = operation(ops.projections, k)
+            lo, hi = split(op[4], worker, plan.workers)
+            if lo < hi:
+                invoke(op[0], memory.params, memory.grads, memory.states, memory.hyper, op, step, lo, hi)
+
+
+@kernel
+def shared_step(worker, plan, data, memory, ops, meeting, step, start, count, total):
+    """One step in which the team shares the blocks, then the rows of the gradient.
+
+    No sum depends on the number of workers. Returns the batch's mean loss.
+    """
+    blocks = (count + plan.lanes - 1) // plan.lanes
+    loss = 0.0
+    for begin in range(0, blocks, plan.span):
+        end = min(begin + plan.span, blocks)
+        mine, past = split(end - begin, worker, plan.workers)
+        if mine < past:
+            passes(plan, data, memory, ops, mine * plan.stride, begin + mine, begin + past, start, count, total)
+        barrier(meeting, worker, plan.workers)
+        if plan.target > 0:
+            for i in range(begin, end):
+                loss += data.losses[i]
+        if end == blocks and not np.isfinite(loss):
+            return loss
+        for k in range(ops.gradients.size // WIDTH):
+            op = operation(ops.gradients, k)
+            lo, hi = split(op[2], worker, plan.workers)
+            rows = max(1, hi - lo)
+            if plan.fused:
+                rows = max(24, CHUNK // op[3])
+            for first in range(lo, hi, rows):
+                last = min(hi, first + rows)
+                add_gradient(plan, memory, memory.grads, op, 0, begin, end, count, first, last, int(begin > 0))
+                if plan.fused and end == blocks:
+                    apply(memory, ops.transforms, step, op[1] + first * op[3], op[1] + last * op[3])
+                    apply(memory, ops.updates, step, op[1] + first * op[3], op[1] + last * op[3])
+        if end < blocks:
+            barrier(meeting, worker, plan.workers)
+    if not plan.fused:
+        barrier(meeting, worker, plan.workers)
+        use_gradients(worker, plan, data, memory, ops, meeting, step, 1)
+    project(worker, plan, memory, ops, meeting, step)
+    return loss
+
+
+@kernel
+def private_step(worker, plan, data, memory, ops, meeting, step, start, count, total):
+    """One step in which each worker takes spans of blocks depth first, into a gradient of its own."""
+    blocks = (count + plan.lanes - 1) // plan.lanes
+    size = memory.params.size
+    grads = view(memory.grads, worker * size, size)
+    base = worker * plan.span * plan.stride
+    accumulate = 0
+    for begin in range(worker * plan.span, blocks, plan.workers * plan.span):
+        end = min(begin + plan.span, blocks)
+        passes(plan, data, memory, ops, base, begin, end, start, count, total)
+        for k in range(ops.gradients.size // WIDTH):
+            op = operation(ops.gradients, k)
+            add_gradient(plan, memory, grads, op, base, begin, end, count, 0, op[2], accumulate)
+        accumulate = 1
+    barrier(meeting, worker, plan.workers)
+    loss = 0.0
+    for i in range(blocks):
+        loss += data.losses[i]
+    if np.isfinite(loss):
+        use_gradients(worker, plan, data, memory, ops, meeting, step, min(plan.workers, (blocks + plan.span - 1) // plan.span))
+        project(worker, plan, memory, ops, meeting, step)
+    return loss
+
+
+@kernel
+def train(worker, plan, data, memory, ops, meeting):
+    """Work through the plan; returns the steps done before a loss that is not finite, or -1."""
+    steps = (plan.samples + plan.batch - 1) // plan.batch
+    for epoch in range(plan.epochs):
+        if plan.shuffle:
+            if worker == 0:
+                shuffle(data.order, plan.seed, plan.epoch + epoch)
+            barrier(meeting, worker, plan.workers)
+        lost = 0.0
+        mass = 0.0
+        for k in range(steps):
+            start = k * plan.batch
+            count = min(plan.batch, plan.samples - start)
+            total = float(count)
+            if data.weights.size > 0:
+                total = 0.0
+                for i in range(count):
+                    total += data.weights[data.order[start + i]]
+            done = epoch * steps + k
+            step = view(memory.table, (plan.step + done) * plan.coefficients, plan.coefficients)
+            share = max(total, 1e-30)  # a batch of weight zero has no gradient
+            if plan.shared:
+                loss = shared_step(worker, plan, data, memory, ops, meeting, step, start, count, share)
+            else:
+                loss = private_step(worker, plan, data, memory, ops, meeting, step, start, count, share)
+            if not np.isfinite(loss):
+                return done
+            lost += loss * total
+            mass += total
+            barrier(meeting, worker, plan.workers)
+        if worker == 0:
+            data.results[2 * epoch] = lost / mass
+            data.results[2 * epoch + 1] = mass
+    return -1
+
+
+@kernel
+def predict(params, hyper, work, ops, inputs, features, samples, out, outputs, stride, span, lanes, vector, input_row, output_row):
+    """Outputs of consecutive samples, a span of blocks at a time."""
+    blocks = (samples + lanes - 1) // lanes
+    begin = 0
+    while begin < blocks:
+        width = lanes
+        end = min(begin + span, blocks)
+        rest = samples - (blocks - 1) * lanes
+        if end == blocks and rest <= lanes - vector:  # the last block is narrow, and a span of its own
+            if end - begin > 1:
+                end -= 1
+            else:
+                width = (rest + vector - 1) // vector * vector
+        for i in range(begin, end):
+            count = min(lanes, samples - i * lanes)
+            rows = view(inputs, i * lanes * features, count * features)
+            gather(rows, features, COUNT, 0, count, work, (i - begin) * stride + input_row * width, width, vector)
+        for k in range(ops.size // WIDTH):
+            op = operation(ops, k)
+            invoke(op[0], params, hyper, work, op, 0, stride, end - begin, width)
+        for i in range(begin, end):
+            scatter(work, (i - begin) * stride + output_row * width, outputs, width, out, i * lanes, min(lanes, samples - i * lanes))
+        begin = end

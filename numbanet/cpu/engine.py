@@ -1,0 +1,291 @@
+"""The CPU backend as the trainer sees it: owns buffers and plans, calls the driver."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from numbanet.cpu import driver, update
+from numbanet.cpu.memory import aligned
+from numbanet.cpu.program import Program, UpdateProgram, coefficients
+from numbanet.cpu.threads import meeting, run_team
+from numbanet.graph import Graph
+from numbanet.spec import Loss, Optimizer, Regularizer
+
+L2 = 1 << 19  # bytes of blocks that a worker keeps in its cache
+SMALL_STEP = 4e6  # floating-point operations of a step below which one worker is faster
+NO_FLOATS: dict[str, np.ndarray] = {t: np.empty(0, t) for t in ("float32", "float64")}
+NO_OPERATIONS = np.empty(0, np.int64)
+
+
+def available_threads() -> int:
+    """Cores this process may run on."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def flops(graph: Graph) -> int:
+    """Floating-point operations of a training step, for one sample."""
+    return sum(6 * p.size for p in graph.parameters)
+
+
+class Engine:
+    """Training and evaluation of one model.
+
+    Parameters
+    ----------
+    graph : Graph
+        The model.
+    loss : Loss
+        Loss, computed on the model's outputs.
+    optimizer : Optimizer
+        Update rule.
+    regularizer : Regularizer or None
+        Default penalty of the weights.
+    dtype : str
+        "float32" or "float64".
+    threads : int
+        Workers at most.
+    deterministic : bool
+        Whether the result must not depend on the number of workers.
+    """
+
+    def __init__(
+        self,
+        graph: Graph,
+        loss: Loss,
+        optimizer: Optimizer,
+        regularizer: Regularizer | None,
+        *,
+        dtype: str,
+        threads: int,
+        deterministic: bool = False,
+    ) -> None:
+        self.graph, self.loss, self.optimizer, self.regularizer = graph, loss, optimizer, regularizer
+        self.dtype, self.threads, self.deterministic = dtype, threads, deterministic
+        self.states = np.repeat(np.array(list(optimizer.states.values()), dtype), graph.size)
+        self.steps_done = 0
+        self._programs: dict[tuple[bool, bool], tuple[Program, UpdateProgram]] = {}
+        self._buffers: dict[str, np.ndarray] = {}
+
+    # -- what the trainer calls ---------------------------------------------------------
+
+    def train(
+        self,
+        params: np.ndarray,
+        inputs: np.ndarray,
+        targets: np.ndarray,
+        weights: np.ndarray | None,
+        *,
+        classes: bool,
+        batch: int,
+        epochs: int,
+        epoch: int,
+        seed: int,
+        shuffle: bool = True,
+        factor: float = 1.0,
+        outputs: np.ndarray | None = None,
+    ) -> tuple[np.ndarray, int]:
+        """Run whole epochs, changing ``params`` in place.
+
+        Returns
+        -------
+        losses : ndarray of shape (epochs,), float64
+            Mean loss of each epoch, without penalties.
+        failed : int
+            Steps done before a loss that is not finite, or -1.
+        """
+        program, updates = self._program(True, classes)
+        steps = -(-len(inputs) // batch) * epochs
+        table = self._table(steps, factor)
+        ops = driver.Operations(
+            program.passes.array(), program.gradients.array(), updates.transforms.array(),
+            updates.updates.array(), updates.projections.array(),
+        )  # fmt: skip
+        losses, failed = self._run(
+            program, updates, ops, params, inputs, targets, weights, table,
+            batch=batch, epochs=epochs, epoch=epoch, seed=seed, shuffle=shuffle, outputs=outputs,
+        )  # fmt: skip
+        self.steps_done += steps if failed < 0 else failed
+        return losses, failed
+
+    def gradient(
+        self, params: np.ndarray, inputs: np.ndarray, targets: np.ndarray, weights: np.ndarray | None, *, classes: bool
+    ) -> tuple[float, np.ndarray]:
+        """Mean loss with penalties, and its gradient with respect to the flat parameters."""
+        program, updates = self._program(True, classes)
+        ops = driver.Operations(
+            program.passes.array(), program.gradients.array(), updates.transforms.array(), NO_OPERATIONS, NO_OPERATIONS
+        )
+        losses, _ = self._run(
+            program, updates, ops, params, inputs, targets, weights, np.zeros(2, self.dtype), batch=len(inputs)
+        )
+        gradient = self._buffers["grads"][: params.size].copy()
+        return float(losses[0]) + self.penalty(params), gradient
+
+    def evaluate(
+        self,
+        params: np.ndarray,
+        inputs: np.ndarray,
+        targets: np.ndarray,
+        weights: np.ndarray | None,
+        *,
+        classes: bool,
+        outputs: np.ndarray | None = None,
+    ) -> float:
+        """Mean loss without penalties; ``outputs`` gets the model's outputs."""
+        program, updates = self._program(False, classes)
+        ops = driver.Operations(program.passes.array(), *[NO_OPERATIONS] * 4)
+        losses, _ = self._run(
+            program, updates, ops, params, inputs, targets, weights, np.zeros(2, self.dtype),
+            batch=len(inputs), outputs=outputs,
+        )  # fmt: skip
+        return float(losses[0])
+
+    def penalty(self, params: np.ndarray) -> float:
+        """Sum of all penalties, which the loss of `gradient` includes."""
+        _, updates = self._program(True, False)
+        total, terms = 0.0, np.empty(params.size, self.dtype)
+        hyper, nothing = np.array(updates.hyper, self.dtype), NO_FLOATS[self.dtype]
+        for kernel, row in zip(updates.penalties.kernels, updates.penalties.rows, strict=True):
+            first, last = row[2], row[3]
+            kernel(params, terms, nothing, hyper, np.array(row, np.int64), nothing, first, last)
+            total += float(terms[first:last].sum(dtype=np.float64))
+        return total
+
+    # -- plans and buffers --------------------------------------------------------------
+
+    def _program(self, train: bool, classes: bool) -> tuple[Program, UpdateProgram]:
+        key = (train, classes)
+        if key not in self._programs:
+            program = Program(self.graph, self.dtype, self.loss, classes=classes, train=train)
+            updates = UpdateProgram(
+                self.graph, self.optimizer if train else None, self.regularizer, self.dtype, program.hyper
+            )
+            self._programs[key] = program, updates
+        return self._programs[key]
+
+    def _table(self, steps: int, factor: float) -> np.ndarray:
+        """Learning rate and coefficients of the steps to come, a row each."""
+        optimizer, schedule = self.optimizer, self.optimizer.schedule
+        names = list(optimizer.params)
+        results = coefficients(optimizer)
+        table = np.empty((steps, 1 + results), self.dtype)
+        rate = None if schedule is None else schedule.rate
+        extra = schedule.params if rate is not None else {}
+        if rate is None and optimizer.coefficients is None:
+            table[:] = optimizer.params["learning_rate"] * factor
+            return table
+        kernel = update.coefficients(
+            optimizer.coefficients, len(names), names.index("learning_rate"), results, rate, len(extra)
+        )
+        kernel(table, self.steps_done, factor, np.array([*optimizer.params.values(), *extra.values()], float))
+        return table
+
+    def _buffer(self, name: str, size: int) -> np.ndarray:
+        """A buffer that is kept, and grown when a larger one is needed."""
+        if name not in self._buffers or self._buffers[name].size < size:
+            self._buffers[name] = aligned(size, self.dtype)
+        return self._buffers[name][:size]
+
+    def _layout(self, program: Program, batch: int) -> tuple[int, bool, int]:
+        """Workers, whether they share blocks, and the blocks in a span."""
+        blocks = -(-batch // program.tile.lanes)
+        size = program.stride * np.dtype(self.dtype).itemsize
+        workers = 1 if batch * flops(self.graph) < SMALL_STEP else max(1, min(self.threads, blocks))
+        cached = max(1, L2 // size)
+        if self.deterministic or workers == 1:
+            return workers, True, min(blocks, max(4, cached))
+        if self.graph.size > blocks * program.tile.lanes * program.rows // 2:
+            return workers, True, blocks
+        return workers, False, max(1, min(cached, -(-blocks // workers)))
+
+    def _run(
+        self,
+        program: Program,
+        updates: UpdateProgram,
+        ops: Any,
+        params: np.ndarray,
+        inputs: np.ndarray,
+        targets: np.ndarray,
+        weights: np.ndarray | None,
+        table: np.ndarray,
+        *,
+        batch: int,
+        epochs: int = 1,
+        epoch: int = 0,
+        seed: int = 0,
+        shuffle: bool = False,
+        outputs: np.ndarray | None = None,
+    ) -> tuple[np.ndarray, int]:
+        samples, lanes = len(inputs), program.tile.lanes
+        batch = min(batch, samples)
+        workers, shared, span = self._layout(program, batch)
+        norm = self.optimizer.clip_norm or 0.0
+        none = NO_FLOATS[self.dtype]
+        training = ops.gradients.size > 0
+        fused = shared and norm == 0 and ops.updates.size > 0 and self.graph.size > 4 * driver.CHUNK
+        grads = none
+        if training:
+            grads = self._buffer("grads", max(updates.scratch, self.graph.size * (1 if shared else workers)))
+        memory = driver.Memory(
+            params, grads, self.states, np.array(program.hyper, self.dtype),
+            self._buffer("work", span * program.stride * (1 if shared else workers)),
+            table.ravel(), none if outputs is None else outputs.reshape(-1),
+        )  # fmt: skip
+        data = driver.Data(
+            inputs.reshape(-1), targets.reshape(-1), none if weights is None else weights,
+            np.arange(samples), np.zeros(-(-batch // lanes)), np.zeros(2 * epochs),
+            np.zeros(-(-self.graph.size // driver.CHUNK)),
+        )  # fmt: skip
+        plan = driver.Plan(
+            workers=workers, samples=samples, batch=batch, features=self.graph.input.size,
+            target=program.target_columns, outputs=self.graph.output.size, lanes=lanes,
+            vector=program.tile.vector, stride=program.stride, span=span, shared=int(shared), fused=int(fused),
+            input_row=program.place(self.graph.input), target_row=program.target_row, weight_row=program.weight_row,
+            total_row=program.total_row, output_row=program.place(self.graph.output), seed=seed, epoch=epoch,
+            epochs=epochs, shuffle=int(shuffle), step=0, coefficients=table.size // max(1, -(-samples // batch) * epochs),
+            clip_norm=norm,
+        )  # fmt: skip
+        meet = meeting(workers)
+        failed = run_team(workers, lambda worker: driver.train(worker, plan, data, memory, ops, meet), meet)
+        return data.results[::2], failed
+
+
+class Predictor:
+    """The forward pass of one model.
+
+    Parameters
+    ----------
+    graph : Graph
+        The model.
+    dtype : str
+        "float32" or "float64".
+    """
+
+    def __init__(self, graph: Graph, dtype: str) -> None:
+        program = Program(graph, dtype)
+        size = program.stride * np.dtype(dtype).itemsize
+        self.span = max(1, min(8, L2 // size))
+        self.program = program
+        self.dtype = dtype
+        self.ops = program.passes.array()
+        self.hyper = np.array(program.hyper, dtype)
+        self.work = aligned(self.span * program.stride, dtype)
+        self.shape: Sequence[int] = graph.output.shape
+        self.sizes = (graph.input.size, graph.output.size, program.place(graph.input), program.place(graph.output))
+
+    def __call__(self, params: np.ndarray, inputs: np.ndarray) -> np.ndarray:
+        """Outputs, shape ``(n, ...)``, of samples that were checked."""
+        features, outputs, input_row, output_row = self.sizes
+        tile = self.program.tile
+        out = np.empty((len(inputs), *self.shape), self.dtype)
+        driver.predict(
+            params, self.hyper, self.work, self.ops, inputs.reshape(-1), features, len(inputs), out.reshape(-1),
+            outputs, self.program.stride, self.span, tile.lanes, tile.vector, input_row, output_row,
+        )  # fmt: skip
+        return out

@@ -1,0 +1,75 @@
+"""Kernels around formulas: the text is generated, written where Numba's cache finds it, compiled.
+
+The name of the file holds a hash of the text, so a changed formula is another kernel, and the
+same formula in another process is a hit.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+import sys
+import tempfile
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from numbanet import math as simd
+from numbanet.cpu.jit import fingerprint, inline, kernel
+from numbanet.cpu.memory import grid, view
+from numbanet.formula import Translator
+
+log = logging.getLogger("numbanet.kernels")
+
+_compiled: dict[str, Any] = {}
+
+
+@cache
+def folder() -> Path:
+    """Where generated kernels are kept; ``NUMBA_CACHE_DIR`` moves it."""
+    home = Path.home()
+    if "NUMBA_CACHE_DIR" in os.environ:
+        base = Path(os.environ["NUMBA_CACHE_DIR"])
+    elif sys.platform == "win32":
+        base = Path(os.environ.get("LOCALAPPDATA", home))
+    elif sys.platform == "darwin":
+        base = home / "Library" / "Caches"
+    else:
+        base = Path(os.environ.get("XDG_CACHE_HOME") or home / ".cache")
+    path = base / "numbanet" / fingerprint()[:16]
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=path):
+            return path
+    except OSError:  # a read-only home: compile anew in each process
+        return Path(tempfile.mkdtemp(prefix="numbanet-"))
+
+
+def translator(dtype: str) -> Translator:
+    """Translator of formulas to this backend's functions."""
+    return Translator(dtype, simd.twin)
+
+
+def compile_text(name: str, formulas: Translator, body: str) -> Any:
+    """Kernel ``name`` defined in ``body``, which calls the translated formulas."""
+    text = formulas.text() + "\n\n" + body
+    key = f"{name}_{hashlib.sha256(text.encode()).hexdigest()[:24]}"
+    if key not in _compiled:
+        log.debug("kernel %s\n%s", key, text)
+        path = folder() / f"{key}.py"
+        if not path.exists():
+            handle, temporary = tempfile.mkstemp(dir=path.parent)
+            with open(handle, "w", encoding="utf-8") as file:
+                file.write(text)
+            os.replace(temporary, path)
+        scope = {"__name__": f"numbanet.kernels.{key}", "inline": inline, "kernel": kernel, "grid": grid, "view": view}
+        exec(compile(text, str(path), "exec"), scope)
+        _compiled[key] = scope[name]
+    return _compiled[key]
+
+
+def parameters(count: int, start: str) -> tuple[str, list[str]]:
+    """Statements that read a formula's parameters, indented once, and the names they get."""
+    names = [f"p{i}" for i in range(count)]
+    return "".join(f"    {name} = hyper[{start} + {i}]\n" for i, name in enumerate(names)), names

@@ -1,0 +1,109 @@
+"""The one way to compile: flags, disk cache, and calls through addresses.
+
+Every kernel of a kind has the same signature, so that the driver calls kernels it has never
+seen: it is compiled once, whatever the model.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numba
+from numba import config, types
+from numba.core import cgutils
+from numba.core.caching import FunctionCache
+from numba.extending import intrinsic
+
+# NaN and infinity keep their meaning; sums may be reordered, so that they vectorise
+FAST = {"nsz", "arcp", "contract", "afn", "reassoc"}
+
+
+@cache
+def fingerprint() -> str:
+    """Hash of every source a kernel may have inlined: Numba itself looks at one file only."""
+    import numbanet
+
+    here = Path(__file__).parent
+    digest = hashlib.sha256(numbanet.__version__.encode())
+    for path in sorted([*here.glob("*.py"), *here.parent.glob("*math*.py"), here.parent / "formula.py"]):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
+class _KernelCache(FunctionCache):
+    def _index_key(self, sig: Any, codegen: Any) -> Any:
+        return (*super()._index_key(sig, codegen), fingerprint())
+
+
+def kernel(function: Callable[..., Any]) -> Any:
+    """Compile a kernel at first use, or load it from the disk cache; it releases the GIL."""
+    dispatcher = numba.njit(nogil=True, error_model="numpy", fastmath=FAST)(function)
+    if not config.DISABLE_JIT:
+        dispatcher._cache = _KernelCache(function)
+    return dispatcher
+
+
+inline = numba.njit(error_model="numpy", fastmath=FAST, forceinline=True)
+
+
+def signatures(dtype: str) -> tuple[Any, Any, Any]:
+    """Signatures of the kernels for a pass, a gradient and an update.
+
+    ``pass_(params, hyper, work, op, base, stride, blocks, lanes)`` runs forward or backward
+    over blocks of lanes whose values start at ``work[base + i * stride]``.
+    ``gradient(grads, work, op, base, stride, blocks, lanes, first, last, accumulate)`` writes or
+    adds the gradients of a parameter's rows ``first`` to ``last``.
+    ``update(params, grads, states, hyper, op, step, first, last)`` changes ``grads`` or
+    ``params`` in ``first`` to ``last``; ``step`` holds the numbers of the optimiser's step.
+    """
+    real = getattr(types, dtype)[::1]
+    op, i = types.int64[::1], types.intp
+    return (
+        types.void(real, real, real, op, i, i, i, i),
+        types.void(real, real, op, i, i, i, i, i, i, i),
+        types.void(real, real, real, real, op, real, i, i),
+    )
+
+
+_PLAIN: list[Callable[..., Any]] = []  # what addresses stand for where nothing is compiled
+
+
+def address(function: Any, signature: Any) -> int:
+    """Address by which `invoke` calls a kernel; the caller keeps the kernel alive."""
+    if config.DISABLE_JIT:
+        if function not in _PLAIN:
+            _PLAIN.append(function)
+        return _PLAIN.index(function)
+    result = function.get_compile_result(signature)
+    return result.library.get_pointer_to_function(result.fndesc.llvm_func_name)
+
+
+if config.DISABLE_JIT:
+
+    def invoke(address: int, *args: Any) -> None:
+        """Call a kernel by its address."""
+        _PLAIN[address](*args)
+
+else:
+
+    @intrinsic
+    def invoke(typing, address, *args):  # type: ignore[no-untyped-def,misc]
+        """Call a kernel by its address; an exception in it goes on in the caller."""
+        arguments = args[0] if len(args) == 1 and isinstance(args[0], types.BaseTuple) else args
+        signature = types.void(types.int64, types.StarArgTuple(arguments))
+
+        def codegen(context, builder, sig, values):
+            kinds = list(sig.args[1])
+            unpacked = cgutils.unpack_tuple(builder, values[1])
+            kind = context.call_conv.get_function_type(types.none, kinds)
+            function = builder.inttoptr(values[0], kind.as_pointer())
+            status, _ = context.call_conv.call_function(builder, function, types.none, kinds, unpacked)
+            with cgutils.if_unlikely(builder, status.is_error):
+                context.call_conv.return_status_propagate(builder, status)
+            return context.get_dummy_value()
+
+        return signature, codegen

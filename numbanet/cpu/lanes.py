@@ -1,0 +1,139 @@
+"""Samples into lanes and back: transposes made of vector shuffles."""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import config, types
+from numba.extending import intrinsic
+from llvmlite import ir
+
+from numbanet.cpu import host
+from numbanet.cpu.jit import kernel
+from numbanet.cpu.memory import I32, I64, check_bounds, grid, integer, view
+from numbanet.cpu.tile import Vectors
+
+COUNT = np.arange(64)  # index of the rows of a matrix
+
+
+def _shuffle(v: Vectors, rows: list) -> list:
+    """Transpose of as many vectors as a vector has elements: log2(n) rounds of pairs."""
+    n, step = v.width, 1
+    while step < n:
+        low = [i // step % 2 * n + i // (2 * step) * 2 * step + i % step for i in range(n)]
+        mask_low = ir.Constant(ir.VectorType(I32, n), low)
+        mask_high = ir.Constant(ir.VectorType(I32, n), [i + step for i in low])
+        out = list(rows)
+        for i in range(n):
+            if i & step == 0:
+                out[i] = v.b.shuffle_vector(rows[i], rows[i + step], mask_low)
+                out[i + step] = v.b.shuffle_vector(rows[i], rows[i + step], mask_high)
+        rows, step = out, 2 * step
+    return rows
+
+
+if config.DISABLE_JIT:
+
+    def transpose(source, index, first, pitch, shift, rows, columns, out, start, ld):  # type: ignore[no-untyped-def]
+        """Write column c of the chosen rows, one vector of lanes, at ``out[start + c * ld]``."""
+        width = host.tile(str(out.dtype)).vector
+        lanes = index[first + np.minimum(np.arange(width), rows - 1)] * pitch + shift
+        for c in range(min(columns, width)):
+            out[start + c * ld : start + c * ld + width] = source[lanes + c]
+
+else:
+
+    @intrinsic
+    def transpose(typing, source, index, first, pitch, shift, rows, columns, out, start, ld):  # type: ignore[no-untyped-def,misc]
+        """Write column c of the chosen rows, one vector of lanes, at ``out[start + c * ld]``.
+
+        Lane i takes ``source[index[first + i] * pitch + shift + c]``, for c below ``columns`` and
+        the vector's width; lanes from ``rows`` on repeat the last row.
+        """
+        i = types.intp
+        width = host.tile(str(source.dtype)).vector
+
+        def codegen(context, builder, sig, args):
+            b = builder
+            arrays = [context.make_array(sig.args[n])(context, b, args[n]) for n in (0, 1, 7)]
+            _, _, first, pitch, shift, rows, columns, _, start, ld = args
+            v = Vectors(b, context.get_data_type(source.dtype), width)
+            last = b.sub(rows, integer(1))
+            pointers = []
+            for lane in range(width):
+                place = b.select(b.icmp_signed("<", integer(lane), last), integer(lane), last)
+                row = b.load(b.gep(arrays[1].data, [b.add(first, place)]))
+                row = b.sext(row, I64) if row.type != I64 else row
+                begin = b.add(b.mul(row, pitch), shift)
+                check_bounds(context, b, arrays[0], begin, begin)
+                pointers.append(b.gep(arrays[0].data, [begin]))
+            outs = [b.gep(arrays[2].data, [b.add(start, b.mul(ld, integer(c)))]) for c in range(width)]
+            with b.if_else(b.icmp_signed(">=", columns, integer(width))) as (whole, part):
+                with whole:
+                    check_bounds(context, b, arrays[2], start, b.add(start, b.mul(ld, integer(width - 1))))
+                    for value, out in zip(_shuffle(v, [v.load(p) for p in pointers]), outs, strict=True):
+                        v.store(value, out)
+                with part:
+                    mask = v.first(columns)
+                    values = _shuffle(v, [v.load_masked(p, mask) for p in pointers])
+                    done = b.append_basic_block("transpose.done")
+                    for c, (value, out) in enumerate(zip(values[:-1], outs, strict=False)):
+                        store = b.append_basic_block(f"column.{c}")
+                        b.cbranch(b.icmp_signed(">", columns, integer(c)), store, done)
+                        b.position_at_end(store)
+                        v.store(value, out)
+                    b.branch(done)
+                    b.position_at_end(done)
+            return context.get_dummy_value()
+
+        return types.void(source, index, i, i, i, i, i, out, i, i), codegen
+
+
+@kernel
+def gather(samples, features, index, first, count, work, start, lanes, vector):
+    """Samples ``index[first : first + count]`` as (feature, lane); spare lanes repeat the last."""
+    for group in range(0, lanes, vector):
+        rows = min(max(count - group, 1), vector)
+        begin = first + min(group, count - 1)
+        for f in range(0, features, vector):
+            transpose(samples, index, begin, features, f, rows, features - f, work, start + f * lanes + group, lanes)
+
+
+@kernel
+def panels(params, hyper, work, op, base, stride, blocks, lanes):
+    """Delta (unit, lane) as panels (lane, unit) as wide as the tile; op: delta, panel, units, vector."""
+    units, vector = op[3], op[4]
+    for i in range(blocks):
+        delta = base + i * stride + op[1] * lanes
+        panel = base + i * stride + op[2] * lanes
+        for p in range(0, units, 2 * vector):
+            width = 2 * vector if units - p > vector else vector
+            for u in range(p, min(p + width, units), vector):
+                rows = min(units - u, vector)
+                for lane in range(0, lanes, vector):
+                    transpose(
+                        work, COUNT, 0, lanes, delta + u * lanes + lane, rows, lanes - lane,
+                        work, panel + lane * width + u - p, width,
+                    )  # fmt: skip
+            panel += width * lanes
+
+
+@kernel
+def scatter(work, start, units, lanes, out, first, count):
+    """Values (unit, lane) as the rows ``first`` to ``first + count`` of ``out``."""
+    values = grid(work, start, units, lanes)
+    rows = grid(out, first * units, count, units)
+    for lane in range(count):
+        for u in range(units):
+            rows[lane, u] = values[u, lane]
+
+
+@kernel
+def one_hot(params, hyper, work, op, base, stride, blocks, lanes):
+    """Class indices (1, lane) as rows (class, lane); op: index, rows, classes."""
+    for i in range(blocks):
+        index = view(work, base + i * stride + op[1] * lanes, lanes)
+        rows = grid(work, base + i * stride + op[2] * lanes, op[3], lanes)
+        for c in range(op[3]):
+            label = np.float32(c)
+            for lane in range(lanes):
+                rows[c, lane] = index[lane] == label

@@ -1,0 +1,295 @@
+"""From the description of a model to tables of operations and the layout of a block."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from numbanet.cpu import dense, elementwise, host, lanes, update
+from numbanet.cpu.driver import WIDTH
+from numbanet.cpu.jit import address, signatures
+from numbanet.graph import Graph, Node, Parameter, Value
+from numbanet.spec import Activation, Loss, Optimizer, Regularizer
+
+
+class Table:
+    """Operations under construction; keeps their kernels alive."""
+
+    def __init__(self, signature: Any) -> None:
+        self.signature = signature
+        self.rows: list[list[int]] = []
+        self.kernels: list[Any] = []
+
+    def add(self, kernel: Any, *integers: int) -> None:
+        """Append an operation."""
+        self.kernels.append(kernel)
+        row = [address(kernel, self.signature), *integers]
+        self.rows.append(row + [0] * (WIDTH - len(row)))
+
+    def array(self) -> np.ndarray:
+        """The flat table that the driver reads."""
+        return np.array(self.rows, np.int64).ravel()
+
+
+class Program:
+    """Operations that a model needs, and where each value lies in a block.
+
+    Parameters
+    ----------
+    graph : Graph
+        The model.
+    dtype : str
+        Working type.
+    loss : Loss, optional
+        Without one the program only predicts.
+    classes : bool
+        Whether targets are class indices, one column, rather than rows.
+    train : bool
+        Whether gradients are computed.
+    """
+
+    def __init__(
+        self, graph: Graph, dtype: str, loss: Loss | None = None, *, classes: bool = False, train: bool = False
+    ) -> None:
+        self.graph, self.dtype, self.loss, self.train = graph, dtype, loss, train
+        self.tile = host.tile(dtype)
+        pass_, gradient, self.update_signature = signatures(dtype)
+        self.passes, self.gradients = Table(pass_), Table(gradient)
+        self.hyper: list[float] = []
+        self.rows = 0
+        self._places: dict[Value, int] = {graph.input: self.reserve(graph.input.size + 1)}
+        self._slopes: dict[Value, int] = {}
+        self._panels: dict[Value, int] = {}
+        self._scratch: list[tuple[Table, int, int]] = []
+        self.forward()
+        self.target_columns = self.target_row = self.weight_row = self.total_row = 0
+        if loss is not None:
+            self.add_loss(loss, classes)
+        if train:
+            self.backward()
+        self.share_scratch()
+
+    # -- layout -------------------------------------------------------------------------
+
+    def reserve(self, rows: int) -> int:
+        """Rows of lanes in the block; returns the first."""
+        self.rows += rows
+        return self.rows - rows
+
+    def place(self, value: Value) -> int:
+        """First row of a value; one more row is there for the ones that carry the bias."""
+        if value not in self._places:
+            self._places[value] = self.reserve(value.size + 1)
+        return self._places[value]
+
+    def slope(self, value: Value) -> int:
+        """First row of the gradient with respect to a value."""
+        if value not in self._slopes:
+            self._slopes[value] = self.reserve(value.size)
+        return self._slopes[value]
+
+    def number(self, params: Mapping[str, float]) -> int:
+        """Store parameters of a formula; returns where they start."""
+        self.hyper += params.values()
+        return len(self.hyper) - len(params)
+
+    def want_scratch(self, table: Table, column: int, rows: int) -> None:
+        """Give the operation added last scratch rows, which all operations share."""
+        self._scratch.append((table, column, rows))
+        table.rows[-1][column] = -len(self._scratch)
+
+    def share_scratch(self) -> None:
+        """Place the scratch once its size is known."""
+        at = self.reserve(max((rows for _, _, rows in self._scratch), default=0))
+        for table in {id(t): t for t, _, _ in self._scratch}.values():
+            for row in table.rows:
+                for column, value in enumerate(row[1:], 1):
+                    if value < 0:
+                        row[column] = at
+
+    @property
+    def stride(self) -> int:
+        """Elements of a block."""
+        return self.rows * self.tile.lanes
+
+    # -- operations ---------------------------------------------------------------------
+
+    def forward(self) -> None:
+        """Forward operations of every node."""
+        for node in self.graph.nodes:
+            FORWARD[node.kind](self, node)
+
+    def backward(self) -> None:
+        """Backward operations, in reverse; a gradient that is not finite makes the loss NaN."""
+        self.first = self.graph.input
+        for node in reversed(self.graph.nodes):
+            BACKWARD[node.kind](self, node)
+            if node.parameters:
+                self.first = node.output
+        if self.first is not self.graph.input:
+            self.passes.add(elementwise.probe, self.slope(self.first), self.total_row, self.first.size)
+
+    def add_loss(self, loss: Loss, classes: bool) -> None:
+        """Operations from targets and outputs to the loss and its gradient."""
+        output = self.graph.output
+        self.target_columns = 1 if classes else output.size
+        self.target_row = self.reserve(self.target_columns)
+        self.weight_row, self.total_row = self.reserve(1), self.reserve(1)
+        target = self.target_row
+        if classes:
+            target = self.reserve(output.size)
+            self.passes.add(lanes.one_hot, self.target_row, target, output.size)
+        kernel, scratch = elementwise.loss_kernel(loss, self.dtype)
+        self.passes.add(
+            kernel, self.place(output), target, self.slope(output), self.weight_row, self.total_row,
+            output.size, self.number(loss.params), 0,
+        )  # fmt: skip
+        if scratch:
+            self.want_scratch(self.passes, 8, scratch)
+
+
+def dense_forward(program: Program, node: Node) -> None:
+    """z = W' x."""
+    weights = node.parameters[0]
+    program.passes.add(
+        dense.forward, weights.offset, program.place(node.input), program.place(node.output),
+        node.input.size, node.output.size, len(node.parameters) - 1,
+    )  # fmt: skip
+
+
+def dense_backward(program: Program, node: Node) -> None:
+    """Panels for dW, then dx, unless nothing before has parameters."""
+    weights, units, vector = node.parameters[0], node.output.size, program.tile.vector
+    panel = program.reserve(-(-units // vector) * vector)
+    program.passes.add(lanes.panels, program.slope(node.output), panel, units, vector)
+    if node.input is not program.graph.input:
+        program.passes.add(
+            dense.backward, weights.offset, program.slope(node.output), program.slope(node.input),
+            node.input.size, units,
+        )  # fmt: skip
+    rows = node.input.size + len(node.parameters) - 1
+    program.gradients.add(dense.gradient, weights.offset, rows, units, program.place(node.input), panel, vector)
+
+
+def activation_forward(program: Program, node: Node) -> None:
+    """y = f(x), over x itself where the derivative needs only y."""
+    activation = _activation(node)
+    inplace = elementwise.in_place(activation) and node.input is not program.graph.input
+    if inplace:
+        program._places[node.output] = program.place(node.input)
+    kernel, scratch = elementwise.forward(
+        activation.forward, activation.row, inplace, len(activation.params), program.dtype
+    )
+    program.passes.add(
+        kernel, program.place(node.input), program.place(node.output), node.output.size,
+        program.number(activation.params), 0,
+    )  # fmt: skip
+    if scratch:
+        program.want_scratch(program.passes, 5, scratch)
+
+
+def activation_backward(program: Program, node: Node) -> None:
+    """d/dy becomes d/dx where it lies."""
+    activation = _activation(node)
+    if activation.derivative is None:
+        raise ValueError(f"activation '{activation.name}' has no derivative, so it can't be trained through; give derivative=")
+    program._slopes[node.input] = program.slope(node.output)
+    inplace = elementwise.in_place(activation) and node.input is not program.graph.input
+    kernel, scratch = elementwise.backward(
+        activation.derivative, activation.row, inplace, len(activation.params), program.dtype
+    )
+    program.passes.add(
+        kernel, program.place(node.input), program.place(node.output), node.output.size,
+        program.number(activation.params), 0, program.slope(node.output),
+    )  # fmt: skip
+    if scratch:
+        program.want_scratch(program.passes, 5, scratch)
+
+
+def _activation(node: Node) -> Activation:
+    assert node.activation is not None
+    return node.activation
+
+
+Lower = Callable[[Program, Node], None]
+FORWARD: dict[str, Lower] = {"dense": dense_forward, "activation": activation_forward}
+BACKWARD: dict[str, Lower] = {"dense": dense_backward, "activation": activation_backward}
+
+
+def regularized(graph: Graph, default: Regularizer | None) -> list[tuple[Parameter, Regularizer]]:
+    """Which parameters a regularizer acts on: the layer's own, or the trainer's."""
+    pairs = []
+    for parameter in graph.parameters:
+        regularizer = parameter.regularizer or default
+        if regularizer is not None and (parameter.regularizer or regularizer.biases or not parameter.bias):
+            pairs.append((parameter, regularizer))
+    return pairs
+
+
+class UpdateProgram:
+    """Operations that turn a gradient into new parameters.
+
+    Parameters
+    ----------
+    graph : Graph
+        The model.
+    optimizer : Optimizer
+        Update rule.
+    regularizer : Regularizer, optional
+        For all weights that have none of their own.
+    dtype : str
+        Working type.
+    hyper : list of float
+        Parameters of formulas, to which those of this program are added.
+    """
+
+    def __init__(
+        self, graph: Graph, optimizer: Optimizer | None, regularizer: Regularizer | None, dtype: str, hyper: list[float]
+    ) -> None:
+        signature = signatures(dtype)[2]
+        self.transforms, self.updates, self.projections = Table(signature), Table(signature), Table(signature)
+        self.penalties = Table(signature)
+        self.hyper, self.size, self.scratch = hyper, graph.size, 0
+        for parameter, rule in regularized(graph, regularizer):
+            at = self._number(rule.params)
+            if rule.penalty is not None:
+                if rule.derivative is None:
+                    raise ValueError(f"regularizer '{rule.name}' has no derivative; give derivative=")
+                kernel = update.penalty_gradient(rule.derivative, len(rule.params), dtype)
+                self.transforms.add(kernel, at, parameter.offset, parameter.end)
+                kernel = update.penalty(rule.penalty, len(rule.params), dtype)
+                self.penalties.add(kernel, at, parameter.offset, parameter.end)
+            if rule.project is not None:
+                inputs, units = parameter.size // parameter.shape[-1], parameter.shape[-1]
+                kernel, scratch = update.projection(rule.project, len(rule.params), dtype)
+                self.projections.add(kernel, at, parameter.offset, inputs, units)
+                self.scratch = max(self.scratch, scratch * units)
+        if optimizer is not None:
+            self._optimizer(graph, optimizer, dtype)
+
+    def _number(self, params: Mapping[str, float]) -> int:
+        self.hyper += params.values()
+        return len(self.hyper) - len(params)
+
+    def _optimizer(self, graph: Graph, optimizer: Optimizer, dtype: str) -> None:
+        if optimizer.clip_value is not None:
+            self.transforms.add(update.clip, self._number({"limit": optimizer.clip_value}), 0, graph.size)
+        kernel = update.optimizer(
+            optimizer.update, len(optimizer.states), coefficients(optimizer), len(optimizer.params),
+            list(optimizer.params).index("learning_rate"), dtype,
+        )  # fmt: skip
+        at = self._number(optimizer.params)
+        if not any(optimizer.params[name] for name in optimizer.decay):
+            self.updates.add(kernel, at, 0, graph.size)
+            return
+        spared = self._number({**optimizer.params, **dict.fromkeys(optimizer.decay, 0.0)})
+        for parameter in graph.parameters:
+            self.updates.add(kernel, spared if parameter.bias else at, parameter.offset, parameter.end)
+
+
+def coefficients(optimizer: Optimizer) -> int:
+    """How many numbers the optimiser's coefficients are: the arguments of update left over."""
+    count = optimizer.update.__code__.co_argcount
+    return count - 2 - len(optimizer.states) - len(optimizer.params)

@@ -1,0 +1,361 @@
+"""From a plain Python formula to the source text of kernels in one working type.
+
+A formula is read from its own source. Literals become the working type, ``math.x`` becomes the
+backend's twin, helpers are taken along, captured numbers become literals. A row formula (one
+that takes whole rows) is turned inside out: each statement becomes a loop over the lanes, so
+that softmax, too, is made of contiguous vector loops.
+"""
+
+from __future__ import annotations
+
+import ast
+import builtins
+import inspect
+import linecache
+import math
+import types
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Any, cast
+
+import numpy as np
+
+_BUILTINS = {"abs", "min", "max", "len", "range", "float", "int", "bool", "pow"}
+
+
+class FormulaError(TypeError):
+    """A formula uses what can't be compiled; the message names its file and line."""
+
+
+@lru_cache(maxsize=64)
+def _parse(text: str) -> ast.Module:
+    return ast.parse(text)
+
+
+def _definition(function: types.FunctionType) -> ast.FunctionDef | ast.Lambda:
+    """Syntax tree of a function, also of one of several lambdas in a line."""
+    code = function.__code__
+    try:
+        linecache.checkcache(code.co_filename)
+        lines, _ = inspect.findsource(function)
+        tree = _parse("".join(lines))
+    except (OSError, SyntaxError) as error:
+        raise FormulaError(
+            f"the source of formula '{function.__qualname__}' can't be read ({error}); "
+            "define it in a file or a notebook cell"
+        ) from None
+    found = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef) and node.name == code.co_name:
+            first = min([node.lineno, *(d.lineno for d in node.decorator_list)])
+            if first == code.co_firstlineno:
+                return node
+        elif isinstance(node, ast.Lambda) and code.co_name == "<lambda>" and _covers(node, code):
+            found.append(node)
+    if not found:
+        raise FormulaError(
+            f"{code.co_filename}:{code.co_firstlineno}: the source of formula '{function.__qualname__}' "
+            "is not what was compiled; was the file changed after it was imported?"
+        )
+    return min(found, key=lambda n: ((n.end_lineno or 0) - n.lineno, (n.end_col_offset or 0) - n.col_offset))
+
+
+def _covers(node: ast.Lambda, code: types.CodeType) -> bool:
+    if [a.arg for a in node.args.args] != list(code.co_varnames[: code.co_argcount]):
+        return False
+    body = node.body
+    start, end = (body.lineno, body.col_offset), (cast(int, body.end_lineno), cast(int, body.end_col_offset))
+    places = [p for p in code.co_positions() if None not in p and p[3] != p[2]]
+    inside = [p for p in places if (p[0], p[2]) >= start and (p[1], p[3]) <= end]
+    # the prologue (RESUME, cells) is placed at the lambda itself
+    return len(inside) >= 1 and any((p[0], p[2]) == start or (p[1], p[3]) == end for p in inside)
+
+
+@dataclass
+class Source:
+    """Text of a formula and of what it calls, in one working type."""
+
+    names: dict[Any, tuple[str, int]] = field(default_factory=dict)
+    functions: list[str] = field(default_factory=list)
+    imports: set[str] = field(default_factory=set)
+
+
+class Translator:
+    """Writes formulas as text for one dtype.
+
+    Parameters
+    ----------
+    dtype : str
+        "float32" or "float64".
+    twin : callable
+        ``twin(name, dtype)`` names the function that stands for ``math.name``.
+    """
+
+    def __init__(self, dtype: str, twin: Callable[[str, str], str]) -> None:
+        self.dtype, self.twin = dtype, twin
+        self.source = Source()
+
+    def scalar(self, function: Callable[..., Any]) -> str:
+        """Add a scalar formula; returns the name it has in the text."""
+        return self._add(function, ())[0]
+
+    def row(self, function: Callable[..., Any], rows: int) -> tuple[str, int]:
+        """Add a row formula whose first ``rows`` arguments are rows.
+
+        Returns
+        -------
+        name : str
+            Function of ``(rows..., params..., scratch, result, lanes)``, with rows of shape ``(n, lanes)``.
+        scratch : int
+            Rows of scratch it needs.
+        """
+        return self._add(function, tuple(range(rows)))
+
+    def text(self) -> str:
+        """Imports and functions, in the order in which they are needed."""
+        head = ["from math import inf, nan", f"from numpy import {self.dtype} as T"]
+        if self.source.imports:
+            head.append(f"from numbanet.math import {', '.join(sorted(self.source.imports))}")
+        return "\n".join([*head, *self.source.functions]) + "\n"
+
+    def _add(self, function: Callable[..., Any], rows: Iterable[int]) -> tuple[str, int]:
+        function = getattr(function, "py_func", function)
+        if not isinstance(function, types.FunctionType):
+            raise FormulaError(f"a formula must be a plain Python function, got {function!r}")
+        rows = tuple(rows)
+        key = (function, rows)
+        if key not in self.source.names:
+            rewriter = _Rewriter(self, function, rows)
+            name = f"formula_{len(self.source.names)}"
+            self.source.names[key] = name, 0  # taken before helpers ask for theirs
+            self.source.functions.append("\n@inline\n" + ast.unparse(rewriter.function(name)))
+            self.source.names[key] = name, len(rewriter.locals) if rows else 0
+        return self.source.names[key]
+
+
+class _Rewriter(ast.NodeTransformer):
+    def __init__(self, owner: Translator, function: types.FunctionType, rows: tuple[int, ...]) -> None:
+        self.owner, self.target = owner, function
+        self.node = _definition(function)
+        self.arguments = [a.arg for a in self.node.args.args]
+        self.rows = {self.arguments[i] for i in rows}
+        self.loops: set[str] = set()
+        self.locals: dict[str, int] = {}
+        self.integer = False
+
+    # -- the whole function -------------------------------------------------------------
+
+    def function(self, name: str) -> ast.FunctionDef:
+        if isinstance(self.node, ast.Lambda):
+            body: list[ast.stmt] = [ast.copy_location(ast.Return(self.node.body), self.node.body)]
+        else:
+            body = list(self.node.body)
+            if isinstance(body[0], ast.Expr) and isinstance(body[0].value, ast.Constant):
+                body = body[1:]
+        for statement in body:
+            for node in ast.walk(statement):
+                if isinstance(node, ast.For) and isinstance(node.target, ast.Name):
+                    self.loops.add(node.target.id)
+        for statement in body:
+            for node in ast.walk(statement):
+                if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store) and node.id not in self.loops:
+                    self.locals.setdefault(node.id, len(self.locals))
+        arguments = list(self.arguments)
+        if self.rows:
+            # a row formula may overwrite its scalar parameters, which all lanes share
+            clash = sorted(set(self.locals) & set(arguments))
+            if clash:
+                raise self.error(body[0], f"assigns to its argument '{clash[0]}'; use a name of its own")
+            arguments += ["_scratch", "_result", "_lanes"]
+            body = self.strip(body)
+        else:
+            body = [self.visit(s) for s in body]
+        node = ast.FunctionDef(
+            name=name,
+            args=ast.arguments([], [ast.arg(a) for a in arguments], None, [], [], None, []),
+            body=body or [ast.Pass()],
+            decorator_list=[],
+            returns=None,
+            type_params=[],
+        )
+        return ast.fix_missing_locations(node)
+
+    def strip(self, body: list[ast.stmt]) -> list[ast.stmt]:
+        """Loops over j stay outside; runs of other statements become loops over the lanes."""
+        out: list[ast.stmt] = []
+        run: list[ast.stmt] = []
+
+        def close() -> None:
+            if run:
+                loop = ast.parse("for _i in range(_lanes): pass").body[0]
+                cast(ast.For, loop).body = run.copy()
+                out.append(loop)
+                run.clear()
+
+        for statement in body:
+            if isinstance(statement, ast.For):
+                close()
+                inner = self.strip(statement.body)
+                self.integer = True
+                out.append(ast.For(self.visit(statement.target), self.visit(statement.iter), inner, []))
+                self.integer = False
+            elif any(isinstance(n, (ast.For, ast.While)) for n in ast.walk(statement)):
+                raise self.error(statement, "has a loop inside an if; a row formula may not")
+            else:
+                run.append(self.visit(statement))
+        close()
+        return out
+
+    # -- statements and expressions -----------------------------------------------------
+
+    def error(self, node: ast.AST, what: str) -> FormulaError:
+        code = self.target.__code__
+        line = getattr(node, "lineno", code.co_firstlineno)
+        return FormulaError(f"{code.co_filename}:{line}: formula '{self.target.__qualname__}' {what}")
+
+    def generic_visit(self, node: ast.AST) -> ast.AST:
+        if not isinstance(node, _ALLOWED):
+            raise self.error(node, f"uses {type(node).__name__}, which a formula can't; see the contract of formulas")
+        return super().generic_visit(node)
+
+    def visit_Return(self, node: ast.Return) -> ast.AST:
+        if not self.rows:
+            return self.generic_visit(node)
+        if node.value is None:
+            return ast.Pass()
+        cell = ast.Subscript(ast.Name("_result", ast.Load()), ast.Name("_i", ast.Load()), ast.Store())
+        return ast.Assign([cell], self.visit(node.value), lineno=node.lineno)
+
+    def visit_AnnAssign(self, node: ast.AnnAssign) -> ast.AST:
+        return self.visit(ast.copy_location(ast.Assign([node.target], cast(ast.expr, node.value)), node))
+
+    def visit_Constant(self, node: ast.Constant) -> ast.AST:
+        if isinstance(node.value, bool) or (self.integer and isinstance(node.value, int)):
+            return node
+        if isinstance(node.value, (int, float)):
+            return self.number(node.value)
+        raise self.error(node, f"uses the literal {node.value!r}; only numbers can be compiled")
+
+    def number(self, value: float) -> ast.AST:
+        value = float(value)
+        if math.isfinite(value):
+            return self.cast(ast.Constant(value))
+        special = self.cast(ast.Name("nan" if math.isnan(value) else "inf", ast.Load()))
+        return ast.UnaryOp(ast.USub(), special) if value < 0 else special
+
+    def cast(self, node: ast.expr) -> ast.expr:
+        return ast.Call(ast.Name("T", ast.Load()), [node], [])
+
+    def visit_BinOp(self, node: ast.BinOp) -> ast.AST:
+        if isinstance(node.op, ast.Pow) and _is_small_integer(node.right):
+            return ast.BinOp(self.visit(node.left), node.op, node.right)  # becomes multiplications
+        return self.generic_visit(node)
+
+    def visit_Subscript(self, node: ast.Subscript) -> ast.AST:
+        if not (isinstance(node.value, ast.Name) and node.value.id in self.rows):
+            raise self.error(node, f"indexes '{ast.unparse(node.value)}', which is not a row")
+        outer, self.integer = self.integer, True
+        index = self.visit(node.slice)
+        self.integer = outer
+        return ast.Subscript(node.value, ast.Tuple([index, ast.Name("_i", ast.Load())], ast.Load()), node.ctx)
+
+    def visit_Call(self, node: ast.Call) -> ast.AST:
+        if node.keywords:
+            raise self.error(node, f"calls {ast.unparse(node.func)} with keyword arguments; pass them by position")
+        value = self.resolve(node.func)
+        if value in (len, range):
+            outer, self.integer = self.integer, True
+            arguments = [self.length(a) if value is len else self.visit(a) for a in node.args]
+            self.integer = outer
+            if value is len:
+                return arguments[0] if self.integer else self.cast(arguments[0])
+            return ast.Call(node.func, arguments, [])
+        arguments = [self.visit(a) for a in node.args]
+        if value in (float, int, bool):
+            inner = arguments[0] if value is float else ast.Call(node.func, arguments, [])
+            return inner if self.integer else self.cast(inner)
+        if value is pow and len(arguments) == 2:
+            return self.visit_BinOp(ast.copy_location(ast.BinOp(node.args[0], ast.Pow(), node.args[1]), node))
+        if value in (abs, min, max):
+            return ast.Call(ast.Name(value.__name__, ast.Load()), arguments, [])
+        return ast.Call(ast.Name(self.callee(node, value), ast.Load()), arguments, [])
+
+    def length(self, node: ast.expr) -> ast.expr:
+        if not (isinstance(node, ast.Name) and node.id in self.rows):
+            raise self.error(node, f"takes the length of '{ast.unparse(node)}', which is not a row")
+        return ast.parse(f"{node.id}.shape[0]", mode="eval").body
+
+    def callee(self, node: ast.AST, value: Any) -> str:
+        if getattr(math, getattr(value, "__name__", ""), None) is value:
+            try:
+                name = self.owner.twin(value.__name__, self.owner.dtype)
+            except (KeyError, ValueError) as error:
+                raise self.error(node, f"calls math.{value.__name__}: {error}") from None
+            self.owner.source.imports.add(name)
+            return name
+        if isinstance(getattr(value, "py_func", value), types.FunctionType):
+            return self.owner.scalar(value)
+        raise self.error(node, f"calls {value!r}; use math.*, abs, min, max or another formula")
+
+    def visit_Attribute(self, node: ast.Attribute) -> ast.AST:
+        return self.constant(node, self.resolve(node))
+
+    def visit_Name(self, node: ast.Name) -> ast.AST:
+        if node.id in self.locals and self.rows:
+            place = ast.Tuple([ast.Constant(self.locals[node.id]), ast.Name("_i", ast.Load())], ast.Load())
+            return ast.Subscript(ast.Name("_scratch", ast.Load()), place, node.ctx)
+        if node.id in self.loops:
+            return node if self.integer else self.cast(node)
+        if node.id in self.locals or node.id in self.arguments:
+            return node
+        return self.constant(node, self.resolve(node))
+
+    def constant(self, node: ast.expr, value: Any) -> ast.AST:
+        if isinstance(value, (bool, np.bool_)):
+            return ast.Constant(bool(value))
+        if isinstance(value, (int, float, np.integer, np.floating)):
+            return ast.Constant(int(value)) if self.integer else self.number(value)
+        raise self.error(node, f"uses '{ast.unparse(node)}', a {type(value).__name__}; only numbers can be captured")
+
+    def resolve(self, node: ast.expr) -> Any:
+        """What a name or ``module.name`` stands for in the formula."""
+        if isinstance(node, ast.Attribute):
+            owner = self.resolve(node.value)
+            if not isinstance(owner, types.ModuleType):
+                raise self.error(node, f"uses '{ast.unparse(node)}'; only attributes of modules can be read")
+            value = getattr(owner, node.attr, None)
+            if value is None:
+                raise self.error(node, f"uses '{ast.unparse(node)}', which does not exist")
+            return value
+        if not isinstance(node, ast.Name):
+            raise self.error(node, f"uses '{ast.unparse(node)}' as a function")
+        free = dict(zip(self.target.__code__.co_freevars, self.target.__closure__ or (), strict=True))
+        if node.id in free:
+            return free[node.id].cell_contents
+        if node.id in self.target.__globals__:
+            return self.target.__globals__[node.id]
+        if node.id in _BUILTINS:
+            return getattr(builtins, node.id)
+        raise self.error(node, f"uses the name '{node.id}', which is not defined or not supported")
+
+
+def _is_small_integer(node: ast.expr) -> bool:
+    if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
+        node = node.operand
+    return isinstance(node, ast.Constant) and type(node.value) is int and node.value < 64
+
+
+_ALLOWED = (
+    ast.Assign, ast.AugAssign, ast.AnnAssign, ast.Return, ast.If, ast.For, ast.Pass, ast.Expr, ast.IfExp, ast.BinOp,
+    ast.UnaryOp, ast.BoolOp, ast.Compare, ast.Call, ast.Name, ast.Constant, ast.Tuple, ast.Subscript, ast.Attribute,
+    ast.operator, ast.unaryop, ast.boolop, ast.cmpop, ast.expr_context,
+)  # fmt: skip
+
+
+def reads(function: Callable[..., Any], argument: int) -> bool:
+    """Whether the body of a formula mentions its argument of that position."""
+    node = _definition(cast(types.FunctionType, getattr(function, "py_func", function)))
+    name = node.args.args[argument].arg
+    body = [node.body] if isinstance(node, ast.Lambda) else node.body
+    return any(isinstance(n, ast.Name) and n.id == name for part in body for n in ast.walk(part))

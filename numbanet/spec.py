@@ -1,0 +1,331 @@
+"""What a plugin hands over: formulas as plain Python functions, with names and parameters.
+
+A formula is an ordinary function of scalars that uses ``math.*``, literals, ``if``/``else`` and
+other such functions. Nothing here compiles anything; the backends turn formulas into kernels.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Self
+
+import numpy as np
+
+Formula = Callable[..., Any]
+
+TARGETS = ("real", "positive", "nonnegative", "binary", "sign", "classes")
+
+
+def _arguments(function: Formula, owner: str) -> list[str]:
+    if not callable(function):
+        raise TypeError(f"{owner} must be a function, got {type(function).__name__}")
+    kinds = inspect.Parameter
+    names = []
+    for parameter in inspect.signature(function).parameters.values():
+        if parameter.kind in (kinds.VAR_POSITIONAL, kinds.VAR_KEYWORD, kinds.KEYWORD_ONLY):
+            raise TypeError(f"{owner} takes plain positional arguments only, got '{parameter}'")
+        names.append(parameter.name)
+    return names
+
+
+@dataclass(frozen=True)
+class Plugin:
+    """A named set of formulas and the values of their parameters.
+
+    Parameters
+    ----------
+    name : str
+        Name in the registry.
+    params : mapping of str to float
+        Parameters of the formulas with their defaults. They are passed at run time: a new
+        value compiles nothing.
+    """
+
+    name: str
+    params: Mapping[str, float] = field(default_factory=dict, kw_only=True)
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.name, str) or not self.name:
+            raise TypeError(f"name must be a non-empty str, got {self.name!r}")
+        object.__setattr__(self, "params", {k: self._number(k, v) for k, v in dict(self.params).items()})
+
+    def _number(self, key: str, value: Any) -> float:
+        if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, float, np.integer, np.floating)):
+            raise TypeError(f"{self.name}: parameter '{key}' must be a number, got {value!r}")
+        if not np.isfinite(value):
+            raise ValueError(f"{self.name}: parameter '{key}' must be finite, got {value!r}")
+        return float(value)
+
+    def _check(self, function: Formula | None, what: str, leading: Sequence[str]) -> None:
+        """The formula takes the leading arguments, under any names, then the parameters."""
+        if function is None:
+            return
+        names = _arguments(function, f"{type(self).__name__} '{self.name}': {what}")
+        expected = [*leading, *self.params]
+        if len(names) != len(expected) or names[len(leading):] != list(self.params):
+            raise TypeError(
+                f"{type(self).__name__} '{self.name}': {what} takes ({', '.join(names)}); expected "
+                f"({', '.join(expected)}): first the {len(leading)} values, then the parameters in the order of params")
+
+    def with_params(self, **params: float) -> Self:
+        """Copy with some parameters replaced.
+
+        Raises
+        ------
+        TypeError
+            If a parameter is unknown or not a number.
+        """
+        unknown = [key for key in params if key not in self.params]
+        if unknown:
+            known = ", ".join(self.params) or "none"
+            raise TypeError(f"{self.name} has no parameter '{unknown[0]}'; it has: {known}")
+        return replace(self, params={**self.params, **params})
+
+
+@dataclass(frozen=True)
+class Activation(Plugin):
+    """Activation function.
+
+    Parameters
+    ----------
+    name : str
+        Name in the registry.
+    forward : callable
+        ``forward(x, *params) -> y`` of scalars. With ``row``: ``forward(x, y, *params)`` fills
+        the row ``y`` from the row ``x``.
+    derivative : callable
+        ``derivative(x, y, *params)``, dy/dx at ``x`` where ``y = forward(x)``. With ``row``:
+        ``derivative(x, y, gradient, *params)`` turns ``gradient`` from d/dy into d/dx in place.
+    params : mapping of str to float
+        Parameters with their defaults.
+    row : bool
+        Whether the formulas take a sample's whole row.
+    """
+
+    forward: Formula = None  # type: ignore[assignment]
+    derivative: Formula | None = None
+    row: bool = False
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.forward is None:
+            raise TypeError(f"Activation '{self.name}' needs forward=, a function of x")
+        self._check(self.forward, "forward", ("x", "y") if self.row else ("x",))
+        self._check(self.derivative, "derivative", ("x", "y", "gradient") if self.row else ("x", "y"))
+
+
+@dataclass(frozen=True)
+class Loss(Plugin):
+    """Loss of one sample.
+
+    Parameters
+    ----------
+    name : str
+        Name in the registry.
+    loss : callable
+        ``loss(output, target, *params)`` of one output and its target; a sample's loss is the
+        mean over its outputs. With ``row``: ``loss(output, target, gradient, *params)`` takes
+        whole rows, fills ``gradient`` and returns the sample's loss.
+    derivative : callable
+        ``derivative(output, target, *params)``, d loss / d output; not with ``row``.
+    params : mapping of str to float
+        Parameters with their defaults.
+    row : bool
+        Whether the formula takes a sample's whole row.
+    link : str
+        Activation that turns the network's output into a prediction: "identity" unless the
+        loss is on logits.
+    targets : str
+        What targets may be: "real", "positive", "nonnegative", "binary" (in [0, 1]), "sign"
+        (-1 and 1; 0 is read as -1) or "classes" (integer labels, one-hot or soft rows).
+    """
+
+    loss: Formula = None  # type: ignore[assignment]
+    derivative: Formula | None = None
+    row: bool = False
+    link: str = "identity"
+    targets: str = "real"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.loss is None:
+            raise TypeError(f"Loss '{self.name}' needs loss=, a function of output and target")
+        self._check(self.loss, "loss", ("output", "target", "gradient") if self.row else ("output", "target"))
+        self._check(self.derivative, "derivative", ("output", "target"))
+        if self.row and self.derivative is not None:
+            raise TypeError(f"Loss '{self.name}': a row loss fills its gradient itself; leave derivative out")
+        if self.targets not in TARGETS:
+            raise ValueError(f"Loss '{self.name}': targets must be one of {', '.join(TARGETS)}; got {self.targets!r}")
+
+
+@dataclass(frozen=True)
+class Regularizer(Plugin):
+    """Penalty of one weight, or a constraint on the weights that enter a unit.
+
+    Parameters
+    ----------
+    name : str
+        Name in the registry.
+    penalty : callable, optional
+        ``penalty(w, *params)``, added to the loss for every weight.
+    derivative : callable, optional
+        ``derivative(w, *params)``, d penalty / dw.
+    project : callable, optional
+        ``project(w, *params)`` changes ``w``, the row of weights that enter one unit, in place;
+        called after every step.
+    params : mapping of str to float
+        Parameters with their defaults.
+    biases : bool
+        Whether biases are penalised too.
+    """
+
+    penalty: Formula | None = None
+    derivative: Formula | None = None
+    project: Formula | None = None
+    biases: bool = False
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.penalty is None and self.project is None:
+            raise TypeError(f"Regularizer '{self.name}' needs penalty= or project=")
+        for what in ("penalty", "derivative", "project"):
+            self._check(getattr(self, what), what, ("w",))
+
+
+@dataclass(frozen=True)
+class Optimizer(Plugin):
+    """Update rule of one parameter.
+
+    Parameters
+    ----------
+    name : str
+        Name in the registry.
+    update : callable
+        ``update(w, g, *states, *coefficients, *params)`` returns the new ``(w, *states)``, or
+        ``w`` alone where there are no states.
+    states : mapping of str to float
+        State kept for every parameter, with its value before the first step.
+    coefficients : callable, optional
+        ``coefficients(step, *params)`` returns a tuple of numbers that all parameters share in
+        a step; computed in float64, ``step`` counting from 1.
+    params : mapping of str to float
+        Parameters with their defaults; ``learning_rate`` is one, and follows the schedule.
+    decay : tuple of str
+        Parameters taken as 0 for biases.
+    schedule : Schedule or str, optional
+        How the learning rate changes.
+    clip_value, clip_norm : float, optional
+        Largest magnitude of a gradient's element; largest Euclidean norm of the whole gradient.
+    """
+
+    update: Formula = None  # type: ignore[assignment]
+    states: Mapping[str, float] = field(default_factory=dict)
+    coefficients: Formula | None = None
+    decay: tuple[str, ...] = ()
+    schedule: Any = None
+    clip_value: float | None = None
+    clip_norm: float | None = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.update is None:
+            raise TypeError(f"Optimizer '{self.name}' needs update=, a function of w and g")
+        if "learning_rate" not in self.params:
+            raise TypeError(f"Optimizer '{self.name}' needs the parameter 'learning_rate' among params")
+        object.__setattr__(self, "states", {k: self._number(k, v) for k, v in dict(self.states).items()})
+        self._check(self.coefficients, "coefficients", ("step",))
+        names = _arguments(self.update, f"Optimizer '{self.name}': update")
+        least = 2 + len(self.states) + len(self.params)
+        if len(names) < least or names[len(names) - len(self.params):] != list(self.params):
+            raise TypeError(
+                f"Optimizer '{self.name}': update takes ({', '.join(names)}); expected (w, g, {', '.join(self.states)}"
+                f"{', ' if self.states else ''}coefficients..., {', '.join(self.params)})")
+        for key in ("clip_value", "clip_norm"):
+            limit = getattr(self, key)
+            if limit is not None and not self._number(key, limit) > 0:
+                raise ValueError(f"{key} must be positive, got {limit!r}")
+        if self.params["learning_rate"] < 0:
+            raise ValueError(f"learning_rate must not be negative, got {self.params['learning_rate']!r}")
+
+
+@dataclass(frozen=True)
+class Schedule(Plugin):
+    """Course of the learning rate.
+
+    Parameters
+    ----------
+    name : str
+        Name in the registry.
+    rate : callable, optional
+        ``rate(step, learning_rate, *params)``, the rate of a step counted from 0.
+    adapt : callable, optional
+        ``adapt(factor, error, previous, *params)`` is called after every epoch with the
+        training errors of this epoch and of the last accepted one, and returns the new factor
+        of the learning rate and whether the epoch is kept (True) or undone (False).
+    params : mapping of str to float
+        Parameters with their defaults.
+    """
+
+    rate: Formula | None = None
+    adapt: Formula | None = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if (self.rate is None) == (self.adapt is None):
+            raise TypeError(f"Schedule '{self.name}' needs either rate= or adapt=")
+        self._check(self.rate, "rate", ("step", "learning_rate"))
+        self._check(self.adapt, "adapt", ("factor", "error", "previous"))
+
+
+@dataclass(frozen=True)
+class Initializer(Plugin):
+    """Values of the weights before training.
+
+    Parameters
+    ----------
+    name : str
+        Name in the registry.
+    sample : callable
+        ``sample(rng, shape, fan_in, fan_out, *params)`` returns a float64 array of that shape;
+        ``rng`` is a `numpy.random.Generator`. It runs as ordinary NumPy code.
+    params : mapping of str to float
+        Parameters with their defaults.
+    """
+
+    sample: Formula = None  # type: ignore[assignment]
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.sample is None:
+            raise TypeError(f"Initializer '{self.name}' needs sample=")
+        self._check(self.sample, "sample", ("rng", "shape", "fan_in", "fan_out"))
+
+
+@dataclass(frozen=True)
+class Metric(Plugin):
+    """Figure of merit, computed from predictions with NumPy.
+
+    Parameters
+    ----------
+    name : str
+        Name in the registry.
+    compute : callable
+        ``compute(target, prediction, weight, *params)`` with arrays of shapes ``(n, k)``,
+        ``(n, outputs)`` and ``(n,)`` returns a float. For losses on classes ``target`` holds
+        the labels, shape ``(n,)``.
+    params : mapping of str to float
+        Parameters with their defaults.
+    greater_is_better : bool
+        Whether a larger value is a better one.
+    """
+
+    compute: Formula = None  # type: ignore[assignment]
+    greater_is_better: bool = True
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.compute is None:
+            raise TypeError(f"Metric '{self.name}' needs compute=")
+        self._check(self.compute, "compute", ("target", "prediction", "weight"))
