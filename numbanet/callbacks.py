@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from .checks import nonnegative_float, nonnegative_int, positive_int
+from numbanet.checks import nonnegative_float, nonnegative_int, positive_int
 
 Logs = Mapping[str, float]
 
@@ -276,7 +276,7 @@ class ModelCheckpoint(_Monitor):
     def on_train_begin(self, trainer: Any) -> None:
         if self.save_best_only:
             super().on_train_begin(trainer)
-        self._target({"epoch": 0, **dict.fromkeys(trainer.log_names, 0.0)})  # an unknown field fails now, not later
+        self._target({**dict.fromkeys(trainer.log_names, 0.0), "epoch": 0})  # an unknown field fails now, not later
 
     def on_epoch_end(self, trainer: Any, epoch: int, logs: Logs) -> None:
         if self.save_best_only and not self._improved(epoch, logs):

@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from .checks import nonnegative_float, real_array, whole_number
-from .spec import Loss
+from numbanet.checks import nonnegative_float, real_array, whole_number
+from numbanet.spec import Loss
 
 # Checks walk arrays in pieces of this many bytes: they stay in cache and need no array-sized mask.
 CHUNK = 1 << 20

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import numpy as np
 
-from . import readers
-from .checks import fraction as checked_fraction
-from .checks import nonnegative_int
+from numbanet import readers
+from numbanet.checks import fraction as checked_fraction
+from numbanet.checks import nonnegative_int
 
 MOST_CLASSES = 100  # more distinct whole numbers than this are taken for a quantity
 
@@ -149,8 +149,8 @@ def split(X: np.ndarray, y: np.ndarray, fraction: float, seed: int = 0, stratify
 
     Returns
     -------
-    X_first, y_first, X_second, y_second : ndarray
-        The parts.
+    tuple of ndarray
+        ``X`` and ``y`` of the first part, then of the second.
 
     Raises
     ------

@@ -27,283 +27,218 @@ Outside its domain a function returns what C's does, NaN or an infinity, and rai
 from __future__ import annotations
 
 import difflib
-import functools
 import math
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from llvmlite import ir
-from numba import config, njit, types
-from numba.extending import intrinsic
+from numba import config
 
-from numbanet._polynomials import FLOAT32, FLOAT64, Format
+from numbanet._polynomials import (
+    FLOAT32,
+    FLOAT64,
+    Format,
+    add_bits,
+    as_float,
+    inline,
+    inline_private,
+    polynomial,
+    shift_left,
+    shift_right,
+    subtract_bits,
+)
 
-Function = Callable[..., Any]
+_GAMMA: dict[str, Any] = {"gamma": math.gamma, "lgamma": math.lgamma}
+if config.DISABLE_JIT:  # uncompiled, those raise exceptions
+    from scipy import special
 
+    _GAMMA = {"gamma": special.gamma, "lgamma": special.gammaln}
 
-def _inline(function: Function) -> Function:
-    """Compile for inlining into a kernel; not cached, because the kernel is.
-
-    A call left in a loop keeps it scalar, hence `forceinline`; so does a check for division by
-    zero, hence the "numpy" error model. Of the fast-math flags only "contract" (fused
-    multiply-add) is safe: "reassoc" cancels the terms that make a reduction exact, the others
-    give up NaN, infinities or the sign of zero.
-    """
-    if config.DISABLE_JIT:
-        return np.errstate(all="ignore")(function)
-    return njit(function, error_model="numpy", fastmath={"contract"}, forceinline=True)
-
-
-def _bit_operation(instruction: str, ufunc: np.ufunc) -> Function:
-    """Integer operation of the first operand's width; a float stands for its bits."""
-
-    def plain(a: Any, b: Any) -> Any:
-        integer = np.dtype(f"i{a.itemsize}").type
-        return ufunc(a.view(integer), integer(b) if isinstance(b, int) else b.view(integer))
-
-    def typed(context: Any, a: Any, b: Any) -> Any:
-        def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-            integer = ir.IntType(a.bitwidth)
-            bits = [builder.trunc(v, integer) if isinstance(v.type, ir.IntType) and v.type.width > a.bitwidth
-                    else builder.bitcast(v, integer) for v in args]
-            return getattr(builder, instruction)(*bits)
-
-        return types.Integer.from_bitwidth(a.bitwidth)(a, b), generate
-
-    return plain if config.DISABLE_JIT else intrinsic(typed)
-
-
-def _float_of_bits() -> Function:
-    def plain(bits: Any) -> Any:
-        return bits.view(f"f{bits.itemsize}")
-
-    def typed(context: Any, bits: Any) -> Any:
-        real = types.float32 if bits.bitwidth == 32 else types.float64
-
-        def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-            return builder.bitcast(args[0], context.get_value_type(real))
-
-        return real(bits), generate
-
-    return plain if config.DISABLE_JIT else intrinsic(typed)
-
-
-def _horner() -> Function:
-    """Polynomial written out term by term: LLVM leaves a loop over more than a dozen standing."""
-
-    def plain(x: Any, coefficients: Any) -> Any:
-        return functools.reduce(lambda y, coefficient: y * x + coefficient, coefficients)
-
-    def typed(context: Any, x: Any, coefficients: Any) -> Any:
-        def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-            x, terms = args[0], [builder.extract_value(args[1], i) for i in range(len(coefficients))]
-            return functools.reduce(lambda y, term: builder.fadd(builder.fmul(y, x), term), terms)
-
-        return x(x, coefficients), generate
-
-    return plain if config.DISABLE_JIT else intrinsic(typed)
-
-
-_add = _bit_operation("add", np.add)
-_sub = _bit_operation("sub", np.subtract)
-_shl = _bit_operation("shl", np.left_shift)
-_sar = _bit_operation("ashr", np.right_shift)
-_float = _float_of_bits()
-_polynomial = _horner()
-
-
-@_inline
+@inline_private
 def _power_of_two(n, c):
-    return _float(_add(_shl(n, c.mantissa), c.one))
+    return as_float(add_bits(shift_left(n, c.mantissa), c.one))
 
 
-@_inline
+@inline_private
 def _reduce(x, d, c):
-    """Integer n (in the low bits of the first), r and expm1(r) - r with exp(x - d) = 2**n exp(r).
+    """Integer n, as the low bits of the first result, h and q with exp(x - d) = 2**n (1 + h + q).
 
-    |r| <= ln(2) / 2, from ln(2) in two parts (Cody & Waite 1980). Adding `magic` rounds to an
-    integer and leaves it as bits, where a conversion would be undefined for NaN.
+    h + q is expm1(r), r = x - d - n ln(2) in +-ln(2) / 2, and h = x - n ln2_hi is exact (Cody &
+    Waite 1980). Adding `magic` rounds to an integer and leaves it as bits, where a conversion
+    would be undefined for NaN.
     """
     k = (x - d) * c.log2e + c.magic
     n = k - c.magic
-    r = x - n * c.ln2_hi - d - n * c.ln2_lo
-    return k, r, r * r * _polynomial(r, c.exp)
+    h = x - n * c.ln2_hi
+    low = n * c.ln2_lo + d
+    r = h - low
+    return k, h, r * r * polynomial(r, c.exp) - low
 
 
-@_inline
+@inline_private
 def _scale(y, k, c):
     """y * 2**n in two steps: 2**n alone overflows where the product does not, and underflows."""
-    n = _sub(k, c.magic)
-    half = _sar(n, 1)
-    return y * _power_of_two(half, c) * _power_of_two(_sub(n, half), c)
+    n = subtract_bits(k, c.magic)
+    half = shift_right(n, 1)
+    return y * _power_of_two(half, c) * _power_of_two(subtract_bits(n, half), c)
 
 
-@_inline
+@inline_private
 def _exp(x, c):
     x = c.exp_min if x < c.exp_min else x
     x = c.exp_max if x > c.exp_max else x
-    k, r, q = _reduce(x, c.zero, c)
-    return _scale(c.one + (r + q), k, c)
+    k, h, q = _reduce(x, c.zero, c)
+    return _scale(c.one + (h + q), k, c)
 
 
-@_inline
+@inline_private
 def _expm1_scaled(x, c):
     """y and s = 2**(n - 2) with expm1(x) = y s: s fits for every n, and y s is rounded once."""
     x = c.expm1_min if x < c.expm1_min else x
     x = c.exp_max if x > c.exp_max else x
-    k, r, q = _reduce(x, c.zero, c)
-    s = _power_of_two(_sub(k, c.magic + c.two), c)
-    two_to_minus_n = c.quarter * _float(_sub(c.top, s))
-    return c.four * (r + (c.one - two_to_minus_n) + q), s
+    k, h, q = _reduce(x, c.zero, c)
+    s = _power_of_two(subtract_bits(k, c.magic + c.two), c)
+    two_to_minus_n = c.quarter * as_float(subtract_bits(c.top, s))
+    return c.four * (h + (c.one - two_to_minus_n) + q), s
 
 
-@_inline
+@inline_private
 def _expm1(x, c):
     y, s = _expm1_scaled(x, c)
     return np.copysign(y * s, x)
 
 
-@_inline
+@inline_private
 def _tanh(x, c):
-    y, s = _expm1_scaled(-c.two * abs(x), c)
+    """t / (t + 2) with t = expm1(2 |x|), as a difference whose second term is the smaller one."""
+    y, s = _expm1_scaled(c.two * abs(x), c)
     t = y * s
-    return np.copysign(t / (t + c.two), x)
+    t_half = c.half * t
+    small = t < c.two
+    z = (t_half * t if small else c.two) / (t + c.two)
+    return np.copysign((t_half if small else c.one) - z, x)
 
 
-@_inline
+@inline_private
 def _sinh(x, c):
-    """(t + t / (t + 1)) / 2 with t = expm1(|x|), which may overflow where sinh does not."""
+    """(t + t / (t + 1)) / 2 with t = expm1(|x|), below 1 as t - t**2 / (2 t + 2)."""
     y, s = _expm1_scaled(abs(x), c)
+    t = y * s  # may overflow where sinh does not
+    small = t < c.one
     y_half = c.half * y
-    return np.copysign((y_half + y_half / (y * s + c.one)) * s, x)
+    z = y_half * (-t if small else c.one) / (t + c.one)
+    return np.copysign(((y if small else y_half) + z) * s, x)
 
 
-@_inline
+@inline_private
 def _cosh(x, c):
     x = abs(x)
     x = c.exp_max if x > c.exp_max else x
-    k, r, q = _reduce(x, c.zero, c)
-    half_exp = c.two * (c.one + (r + q)) * _power_of_two(_sub(k, c.magic + c.two), c)
+    k, h, q = _reduce(x, c.zero, c)
+    half_exp = c.two * (c.one + (h + q)) * _power_of_two(subtract_bits(k, c.magic + c.two), c)
     return half_exp + c.quarter / half_exp
 
 
-@_inline
+@inline_private
 def _split(x, c):
     """Integer k and m in [sqrt(1/2), sqrt(2)) with x = 2**k m, for normal x > 0."""
-    k = _sar(_sub(x, c.sqrt_half), c.mantissa)
-    return k, _float(_sub(x, _shl(k, c.mantissa)))
+    k = shift_right(subtract_bits(x, c.sqrt_half), c.mantissa)
+    return k, as_float(subtract_bits(x, shift_left(k, c.mantissa)))
 
 
-@_inline
+@inline_private
 def _log_reduced(k, f, c):
     """log(2**k (1 + f)) from s = f / (2 + f), as in fdlibm (Sun Microsystems 1993)."""
     s = f / (c.two + f)
     z = s * s
     half_square = c.half * f * f
-    return k * c.ln2_hi - ((half_square - (s * (half_square + z * _polynomial(z, c.log)) + k * c.ln2_lo)) - f)
+    return k * c.ln2_hi - ((half_square - (s * (half_square + z * polynomial(z, c.log)) + k * c.ln2_lo)) - f)
 
 
-@_inline
+@inline_private
 def _log(x, c):
     subnormal = x < c.tiny
     k, m = _split(x * c.lift if subnormal else x, c)
-    n = _float(_add(k, c.magic)) - (c.magic + c.lift_exponent if subnormal else c.magic)
+    n = as_float(add_bits(k, c.magic)) - (c.magic + c.lift_exponent if subnormal else c.magic)
     y = _log_reduced(n, m - c.one, c)
     y = y if x < c.inf else x
     y = -c.inf if x == c.zero else y
     return c.nan if x < c.zero else y
 
 
-@_inline
+@inline_private
 def _log1p(x, c):
     """log(u + e), u = 1 + x rounded and e what the rounding lost (Knuth's TwoSum)."""
     u = c.one + x
     back = u - c.one
     e = (c.one - (u - back)) + (x - back)
     k, m = _split(u, c)
-    n = _float(_add(k, c.magic)) - c.magic
-    f = (m - c.one) + e * _float(_sub(c.one, _shl(k, c.mantissa)))
+    n = as_float(add_bits(k, c.magic)) - c.magic
+    f = (m - c.one) + c.half * e * as_float(subtract_bits(c.two, shift_left(k, c.mantissa)))
     y = np.copysign(_log_reduced(n, x if n == c.zero else f, c), x)
     y = y if x < c.inf else x
     y = -c.inf if x == -c.one else y
     return c.nan if x < -c.one else y
 
 
-@_inline
+@inline_private
 def _erf_near(x, c):
-    return x + x * _polynomial(x * x, c.erf)
+    return x + x * polynomial(x * x, c.erf)
 
 
-@_inline
+@inline_private
 def _erf(x, c):
     """1 - exp(log(erfc(|x|))) away from 0, where a polynomial gives the logarithm."""
     t = abs(x)
     t = c.erf_max if t > c.erf_max else t
-    k, r, q = _reduce(_polynomial(t, c.log_erfc), c.zero, c)
-    far = c.one - (c.one + (r + q)) * _power_of_two(_sub(k, c.magic), c)
+    k, h, q = _reduce(polynomial(t, c.log_erfc), c.zero, c)
+    far = c.one - (c.one + (h + q)) * _power_of_two(subtract_bits(k, c.magic), c)
     return _erf_near(x, c) if t < c.erf_near else np.copysign(far, x)
 
 
-@_inline
+@inline_private
 def _erfc(x, c):
     """exp(-t**2) erfcx(t), t = |x|; t**2 in two parts, as its rounding error is exp's relative one."""
     t = abs(x)
     t = c.erfc_max if t > c.erfc_max else t
-    high = _float(_shl(_sar(t, c.low_bits), c.low_bits))
-    k, r, q = _reduce(-high * high, (t - high) * (t + high), c)
-    v = c.one / (t + c.erfcx_shift)
-    erfcx = v * _polynomial(v - c.erfcx_centre, c.erfcx)
-    far = _scale((c.one + (r + q)) * erfcx, k, c)
-    return c.one - _erf_near(x, c) if t < c.half else c.two - far if x < c.zero else far
+    high = as_float(shift_left(shift_right(t, c.low_bits), c.low_bits))
+    k, h, q = _reduce(-high * high, (t - high) * (t + high), c)
+    u = t + c.erfcx_shift
+    v = c.one / u
+    error = (u * v - c.one) + (t - (u - c.erfcx_shift)) * v  # relative, of v; erfcx magnifies it
+    erfcx = v * polynomial(v - c.erfcx_centre - v * error, c.erfcx)
+    far = _scale(erfcx + (h + (q - error)) * erfcx, k, c)
+    return c.one - _erf_near(x, c) if t < c.erfc_near else c.two - far if x < c.zero else far
 
 
 _FORMULAS = {
     "exp": _exp, "expm1": _expm1, "log": _log, "log1p": _log1p, "sinh": _sinh, "cosh": _cosh, "tanh": _tanh,
     "erf": _erf, "erfc": _erfc,
 }
-_UFUNCS = {
-    "sqrt": np.sqrt, "fabs": np.fabs, "copysign": np.copysign, "floor": np.floor, "ceil": np.ceil, "trunc": np.trunc,
-    "degrees": np.degrees, "radians": np.radians, "isnan": np.isnan, "isinf": np.isinf, "isfinite": np.isfinite,
-    "acos": np.arccos, "acosh": np.arccosh, "asin": np.arcsin, "asinh": np.arcsinh, "atan": np.arctan,
-    "atan2": np.arctan2, "atanh": np.arctanh, "cos": np.cos, "exp2": np.exp2, "fmod": np.fmod, "hypot": np.hypot,
-    "log10": np.log10, "log2": np.log2, "pow": np.power, "sin": np.sin, "tan": np.tan,
+_UNARY = _GAMMA | {
+    "sqrt": np.sqrt, "fabs": np.fabs, "floor": np.floor, "ceil": np.ceil, "trunc": np.trunc, "degrees": np.degrees,
+    "radians": np.radians, "isnan": np.isnan, "isinf": np.isinf, "isfinite": np.isfinite, "acos": np.arccos,
+    "acosh": np.arccosh, "asin": np.arcsin, "asinh": np.arcsinh, "atan": np.arctan, "atanh": np.arctanh, "cos": np.cos,
+    "exp2": np.exp2, "log10": np.log10, "log2": np.log2, "sin": np.sin, "tan": np.tan,
 }
-_GAMMAS = {"gamma": math.gamma, "lgamma": math.lgamma}
+_BINARY = {"atan2": np.arctan2, "copysign": np.copysign, "fmod": np.fmod, "hypot": np.hypot, "pow": np.power}
 _FORMATS = {"float32": ("f32", np.float32, FLOAT32), "float64": ("f64", np.float64, FLOAT64)}
 
 
-def _without_exceptions(gamma: Function) -> Function:
-    """`math.gamma` or `math.lgamma` with C's results where Python raises."""
+def _twins(real: Any, c: Format) -> dict[str, Callable[..., Any]]:
+    """Function of every name for arguments that are, or become, `real`."""
 
-    def c_gamma(x: Any) -> float:
-        try:
-            return gamma(x)
-        except OverflowError:
-            return math.inf
-        except ValueError:
-            return math.inf if gamma is math.lgamma else math.copysign(math.inf, x) if x == 0 else math.nan
+    def from_formula(function: Any) -> Callable[..., Any]:
+        return lambda x: function(real(x), c)
 
-    return c_gamma
+    def from_unary(function: Any) -> Callable[..., Any]:
+        return lambda x: function(real(x))
 
-
-def _twins(real: Any, c: Format) -> dict[str, Function]:
-    """Function of every name, taking and returning `real`."""
-
-    def from_formula(formula: Function) -> Function:
-        return lambda x: formula(real(x), c)
-
-    def from_ufunc(ufunc: np.ufunc) -> Function:
-        if ufunc.nin == 2:
-            return lambda x, y: ufunc(real(x), real(y))
-        return lambda x: ufunc(real(x))
-
-    def from_gamma(gamma: Function) -> Function:
-        gamma = _without_exceptions(gamma) if config.DISABLE_JIT else gamma
-        return lambda x: real(gamma(real(x)))
+    def from_binary(function: Any) -> Callable[..., Any]:
+        return lambda x, y: function(real(x), real(y))
 
     return {name: make(function)
-            for make, functions in ((from_formula, _FORMULAS), (from_ufunc, _UFUNCS), (from_gamma, _GAMMAS))
+            for make, functions in ((from_formula, _FORMULAS), (from_unary, _UNARY), (from_binary, _BINARY))
             for name, function in functions.items()}
 
 
@@ -311,11 +246,7 @@ for _suffix, _real, _constants in _FORMATS.values():
     for _name, _function in _twins(_real, _constants).items():
         # Numba names machine code after the function: no two may share a name.
         _function.__name__ = _function.__qualname__ = f"{_name}_{_suffix}"
-        globals()[_function.__name__] = _inline(_function)
-
-
-def __getattr__(name: str) -> Function:  # the twins' type, for type checkers
-    raise AttributeError(f"module 'numbanet.math' has no attribute {name!r}")
+        globals()[_function.__name__] = inline(_function)
 
 
 def twin(name: str, dtype: str) -> str:
@@ -340,7 +271,7 @@ def twin(name: str, dtype: str) -> str:
     """
     if dtype not in _FORMATS:
         raise ValueError(f"unknown dtype {dtype!r}. Known: {', '.join(_FORMATS)}")
-    known = sorted(_FORMULAS | _UFUNCS | _GAMMAS)
+    known = sorted(_FORMULAS | _UNARY | _BINARY)
     if name not in known:
         close = difflib.get_close_matches(name, known, 1)
         hint = f"; did you mean 'math.{close[0]}'?" if close else "."

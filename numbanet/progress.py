@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .callbacks import Callback, Logs
+from numbanet.callbacks import Callback, Logs
 
 if TYPE_CHECKING:
     from rich.console import Console

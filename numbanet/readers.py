@@ -6,7 +6,7 @@ import csv
 import gzip
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, BinaryIO, TextIO
 
 import numpy as np
 
@@ -103,13 +103,17 @@ def _bad_csv(path: Path, delimiter: str, header: bool, target: int, first: Seque
 
 def read_numpy(path: Path, target: str | int | None) -> tuple[np.ndarray, np.ndarray]:
     """Arrays of an NPZ file; or an NPY file, with the target in a column or in another file."""
-    X = _load(path)
-    if not isinstance(X, np.ndarray):
-        with X as arrays:
-            return _named(path, arrays, target)
+    with open(path, "rb") as file:  # opened here: np.load leaves a broken archive open
+        X = _load(file, path)
+        if not isinstance(X, np.ndarray):
+            return _named(path, X, target)
     other = _beside(path, target)
     if other is not None:
-        return X, _load(other)
+        with open(other, "rb") as file:
+            y = _load(file, other)
+        if not isinstance(y, np.ndarray):
+            raise ValueError(f"{other} holds several arrays; expected an NPY file with the target")
+        return X, y
     if X.ndim != 2 or X.shape[1] < 2:
         raise ValueError(f"{path} holds an array of shape {X.shape}; name the file with the target, or give a table "
                          "with the target in a column")
@@ -117,9 +121,9 @@ def read_numpy(path: Path, target: str | int | None) -> tuple[np.ndarray, np.nda
     return np.delete(X, column, axis=1), X[:, column]
 
 
-def _load(path: Path) -> Any:
+def _load(file: BinaryIO, path: Path) -> Any:
     try:
-        return np.load(path, allow_pickle=False)
+        return np.load(file, allow_pickle=False)
     except ValueError as error:
         raise ValueError(f"{path} can't be read: {error}") from None
 

@@ -54,8 +54,8 @@ def backward(params, hyper, work, op, base, stride, blocks, lanes):
 
 
 @kernel
-def gradient(grads, work, op, base, stride, blocks, lanes, first, last, accumulate):
-    """dW (+)= x dz' over blocks; op: weights, rows, units, x, dz as panels, vector."""
+def gradient(grads, at, work, op, base, stride, blocks, lanes, first, last, accumulate):
+    """Rows of dW (+)= x dz' over blocks, at ``grads[at]``; op: weights, rows, units, x, dz as panels, vector."""
     units, vector = op[3], op[6]
     x = base + (op[4] + first) * lanes
     panel = base + op[5] * lanes
@@ -63,6 +63,6 @@ def gradient(grads, work, op, base, stride, blocks, lanes, first, last, accumula
         width = 2 * vector if units - u > vector else vector
         product(
             work, x, lanes, 1, stride, work, panel, width, stride,
-            grads, op[1] + first * units + u, units, last - first, lanes, blocks, min(width, units - u), accumulate,
+            grads, at + u, units, last - first, lanes, blocks, min(width, units - u), accumulate,
         )  # fmt: skip
         panel += width * lanes

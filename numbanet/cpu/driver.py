@@ -69,7 +69,7 @@ class Plan(NamedTuple):
     stride: int  # elements of a block in work
     span: int  # blocks that a worker, or the team if it shares them, takes at a time
     shared: int  # whether the team shares blocks and the one gradient
-    fused: int  # whether gradients are used up as they come
+    fused: int  # elements of a worker's gradients where they are used up as they come, else 0
     input_row: int
     target_row: int
     weight_row: int
@@ -107,12 +107,6 @@ def shuffle(order, seed, epoch):
 
 
 @inline
-def operation(table, k):
-    """Operation ``k`` of a table."""
-    return view(table, k * WIDTH, WIDTH)
-
-
-@inline
 def split(count, worker, workers):
     """First and past-the-last of a worker's share."""
     return count * worker // workers, count * (worker + 1) // workers
@@ -138,7 +132,7 @@ def run_blocks(plan, data, memory, ops, base, at, first, count, blocks, lanes, t
         rest = min(lanes, count - i * plan.lanes)
         load_block(plan, data, memory, base + i * plan.stride, first + i * plan.lanes, rest, lanes, total)
     for k in range(ops.passes.size // WIDTH):
-        op = operation(ops.passes, k)
+        op = view(ops.passes, k * WIDTH, WIDTH)
         invoke(op[0], memory.params, memory.hyper, memory.work, op, base, plan.stride, blocks, lanes)
     for i in range(blocks):
         block = base + i * plan.stride
@@ -181,7 +175,7 @@ def passes(plan, data, memory, ops, base, lo, hi, start, count, total):
 
 
 @inline
-def add_gradient(plan, memory, grads, op, base, lo, hi, count, first, last, accumulate):
+def add_gradient(plan, memory, grads, at, op, base, lo, hi, count, first, last, accumulate):
     """Gradient of a parameter's rows from the blocks ``lo`` to ``hi``, which start at ``base``."""
     blocks = (count + plan.lanes - 1) // plan.lanes
     lanes = narrow(plan, count, blocks)
@@ -189,20 +183,20 @@ def add_gradient(plan, memory, grads, op, base, lo, hi, count, first, last, accu
     if hi == blocks and lanes < plan.lanes:
         full -= 1
     if full > 0:
-        invoke(op[0], grads, memory.work, op, base, plan.stride, full, plan.lanes, first, last, accumulate)
+        invoke(op[0], grads, at, memory.work, op, base, plan.stride, full, plan.lanes, first, last, accumulate)
         accumulate = 1
     if full < hi - lo:
-        invoke(op[0], grads, memory.work, op, base + full * plan.stride, plan.stride, 1, lanes, first, last, accumulate)
+        invoke(op[0], grads, at, memory.work, op, base + full * plan.stride, plan.stride, 1, lanes, first, last, accumulate)
 
 
 @inline
-def apply(memory, table, step, first, last):
-    """Run the operations of a table on the parameters ``first`` to ``last``."""
+def apply(memory, table, step, first, last, at):
+    """Run the operations of a table on the parameters ``first`` to ``last``, with gradients from ``at``."""
     for k in range(table.size // WIDTH):
-        op = operation(table, k)
+        op = view(table, k * WIDTH, WIDTH)
         lo, hi = max(first, op[2]), min(last, op[3])
         if lo < hi:
-            invoke(op[0], memory.params, memory.grads, memory.states, memory.hyper, op, step, lo, hi)
+            invoke(op[0], memory.params, memory.grads, at + lo - first, memory.states, memory.hyper, op, step, lo, hi)
 
 
 @kernel
@@ -218,14 +212,14 @@ def use_gradients(worker, plan, data, memory, ops, meeting, step, accumulators):
             other = view(memory.grads, i * size + first, last - first)
             for j in range(last - first):
                 g[j] += other[j]
-        apply(memory, ops.transforms, step, first, last)
+        apply(memory, ops.transforms, step, first, last, first)
         if plan.clip_norm > 0:
             total = 0.0
             for j in range(last - first):
                 total += np.float64(g[j]) * np.float64(g[j])
             data.norms[chunk] = total
         else:
-            apply(memory, ops.updates, step, first, last)
+            apply(memory, ops.updates, step, first, last, first)
     if plan.clip_norm > 0:
         barrier(meeting, worker, plan.workers)
         total = 0.0
@@ -237,7 +231,7 @@ def use_gradients(worker, plan, data, memory, ops, meeting, step, accumulators):
             g = view(memory.grads, first, last - first)
             for j in range(last - first):
                 g[j] *= scale
-            apply(memory, ops.updates, step, first, last)
+            apply(memory, ops.updates, step, first, last, first)
 
 
 @kernel
@@ -246,10 +240,16 @@ def project(worker, plan, memory, ops, meeting, step):
     if ops.projections.size > 0:
         barrier(meeting, worker, plan.workers)
         for k in range(ops.projections.size // WIDTH):
-            op = operation(ops.projections, k)
+            op = view(ops.projections, k * WIDTH, WIDTH)
             lo, hi = split(op[4], worker, plan.workers)
             if lo < hi:
-                invoke(op[0], memory.params, memory.grads, memory.states, memory.hyper, op, step, lo, hi)
+                invoke(op[0], memory.params, memory.grads, 0, memory.states, memory.hyper, op, step, lo, hi)
+
+
+@inline
+def fused_rows(columns):
+    """Rows of a gradient that are computed and used up at a time: whole tiles, still in the cache."""
+    return max(24, CHUNK // columns)
 
 
 @kernel
@@ -272,17 +272,17 @@ def shared_step(worker, plan, data, memory, ops, meeting, step, start, count, to
         if end == blocks and not np.isfinite(loss):
             return loss
         for k in range(ops.gradients.size // WIDTH):
-            op = operation(ops.gradients, k)
+            op = view(ops.gradients, k * WIDTH, WIDTH)
             lo, hi = split(op[2], worker, plan.workers)
-            rows = max(1, hi - lo)
-            if plan.fused:
-                rows = max(24, CHUNK // op[3])
+            rows = fused_rows(op[3]) if plan.fused else max(1, hi - lo)
             for first in range(lo, hi, rows):
                 last = min(hi, first + rows)
-                add_gradient(plan, memory, memory.grads, op, 0, begin, end, count, first, last, int(begin > 0))
-                if plan.fused and end == blocks:
-                    apply(memory, ops.transforms, step, op[1] + first * op[3], op[1] + last * op[3])
-                    apply(memory, ops.updates, step, op[1] + first * op[3], op[1] + last * op[3])
+                start_at, end_at = op[1] + first * op[3], op[1] + last * op[3]
+                at = worker * plan.fused if plan.fused else start_at
+                add_gradient(plan, memory, memory.grads, at, op, 0, begin, end, count, first, last, int(begin > 0))
+                if plan.fused:
+                    apply(memory, ops.transforms, step, start_at, end_at, at)
+                    apply(memory, ops.updates, step, start_at, end_at, at)
         if end < blocks:
             barrier(meeting, worker, plan.workers)
     if not plan.fused:
@@ -304,8 +304,8 @@ def private_step(worker, plan, data, memory, ops, meeting, step, start, count, t
         end = min(begin + plan.span, blocks)
         passes(plan, data, memory, ops, base, begin, end, start, count, total)
         for k in range(ops.gradients.size // WIDTH):
-            op = operation(ops.gradients, k)
-            add_gradient(plan, memory, grads, op, base, begin, end, count, 0, op[2], accumulate)
+            op = view(ops.gradients, k * WIDTH, WIDTH)
+            add_gradient(plan, memory, grads, op[1], op, base, begin, end, count, 0, op[2], accumulate)
         accumulate = 1
     barrier(meeting, worker, plan.workers)
     loss = 0.0
@@ -373,7 +373,7 @@ def predict(params, hyper, work, ops, inputs, features, samples, out, outputs, s
             rows = view(inputs, i * lanes * features, count * features)
             gather(rows, features, COUNT, 0, count, work, (i - begin) * stride + input_row * width, width, vector)
         for k in range(ops.size // WIDTH):
-            op = operation(ops, k)
+            op = view(ops, k * WIDTH, WIDTH)
             invoke(op[0], params, hyper, work, op, 0, stride, end - begin, width)
         for i in range(begin, end):
             scatter(work, (i - begin) * stride + output_row * width, outputs, width, out, i * lanes, min(lanes, samples - i * lanes))

@@ -129,7 +129,7 @@ def probe(params, hyper, work, op, base, stride, blocks, lanes):
         at = base + block * stride
         gradient = view(work, at + op[1] * lanes, op[3] * lanes)
         total = view(work, at + op[2] * lanes, lanes)
-        bad = gradient[0] * 0
+        zero = bad = gradient[0] - gradient[0]  # a literal 0 would make the sum float64
         for i in range(op[3] * lanes):
-            bad += gradient[i] * 0
+            bad += gradient[i] * zero
         total[0] += bad

@@ -153,7 +153,7 @@ class Engine:
         hyper, nothing = np.array(updates.hyper, self.dtype), NO_FLOATS[self.dtype]
         for kernel, row in zip(updates.penalties.kernels, updates.penalties.rows, strict=True):
             first, last = row[2], row[3]
-            kernel(params, terms, nothing, hyper, np.array(row, np.int64), nothing, first, last)
+            kernel(params, terms, first, nothing, hyper, np.array(row, np.int64), nothing, first, last)
             total += float(terms[first:last].sum(dtype=np.float64))
         return total
 
@@ -228,10 +228,14 @@ class Engine:
         norm = self.optimizer.clip_norm or 0.0
         none = NO_FLOATS[self.dtype]
         training = ops.gradients.size > 0
-        fused = shared and norm == 0 and ops.updates.size > 0 and self.graph.size > 4 * driver.CHUNK
+        fused = 0
+        if shared and norm == 0 and ops.updates.size and self.graph.size > 4 * driver.CHUNK and batch <= span * lanes:
+            columns = [row[3] for row in program.gradients.rows]
+            fused = max(max(24, driver.CHUNK // n) * n for n in columns)
         grads = none
         if training:
-            grads = self._buffer("grads", max(updates.scratch, self.graph.size * (1 if shared else workers)))
+            gradients = fused * workers if fused else self.graph.size * (1 if shared else workers)
+            grads = self._buffer("grads", max(updates.scratch, gradients))
         memory = driver.Memory(
             params, grads, self.states, np.array(program.hyper, self.dtype),
             self._buffer("work", span * program.stride * (1 if shared else workers)),
@@ -245,7 +249,7 @@ class Engine:
         plan = driver.Plan(
             workers=workers, samples=samples, batch=batch, features=self.graph.input.size,
             target=program.target_columns, outputs=self.graph.output.size, lanes=lanes,
-            vector=program.tile.vector, stride=program.stride, span=span, shared=int(shared), fused=int(fused),
+            vector=program.tile.vector, stride=program.stride, span=span, shared=int(shared), fused=fused,
             input_row=program.place(self.graph.input), target_row=program.target_row, weight_row=program.weight_row,
             total_row=program.total_row, output_row=program.place(self.graph.output), seed=seed, epoch=epoch,
             epochs=epochs, shuffle=int(shuffle), step=0, coefficients=table.size // max(1, -(-samples // batch) * epochs),

@@ -11,6 +11,7 @@ import logging
 import os
 import sys
 import tempfile
+import types
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -63,9 +64,11 @@ def compile_text(name: str, formulas: Translator, body: str) -> Any:
             with open(handle, "w", encoding="utf-8") as file:
                 file.write(text)
             os.replace(temporary, path)
-        scope = {"__name__": f"numbanet.kernels.{key}", "inline": inline, "kernel": kernel, "grid": grid, "view": view}
-        exec(compile(text, str(path), "exec"), scope)
-        _compiled[key] = scope[name]
+        # a module of its own, by whose name Numba finds the kernel's globals again
+        module = sys.modules[f"numbanet.kernels.{key}"] = types.ModuleType(f"numbanet.kernels.{key}")
+        module.__dict__.update(__file__=str(path), inline=inline, kernel=kernel, grid=grid, view=view)
+        exec(compile(text, str(path), "exec"), module.__dict__)
+        _compiled[key] = getattr(module, name)
     return _compiled[key]
 
 

@@ -20,6 +20,9 @@ from numba.extending import intrinsic
 
 # NaN and infinity keep their meaning; sums may be reordered, so that they vectorise
 FAST = {"nsz", "arcp", "contract", "afn", "reassoc"}
+# no division check, which would stop vectorisation; no memory management, as nothing is allocated
+# and the atomic reference counts of views cost as much as a small network's step
+OPTIONS: dict[str, Any] = {"error_model": "numpy", "fastmath": FAST, "_nrt": False}
 
 
 @cache
@@ -41,13 +44,13 @@ class _KernelCache(FunctionCache):
 
 def kernel(function: Callable[..., Any]) -> Any:
     """Compile a kernel at first use, or load it from the disk cache; it releases the GIL."""
-    dispatcher = numba.njit(nogil=True, error_model="numpy", fastmath=FAST)(function)
+    dispatcher = numba.njit(nogil=True, **OPTIONS)(function)
     if not config.DISABLE_JIT:
         dispatcher._cache = _KernelCache(function)
     return dispatcher
 
 
-inline = numba.njit(error_model="numpy", fastmath=FAST, forceinline=True)
+inline = numba.njit(forceinline=True, **OPTIONS)
 
 
 def signatures(dtype: str) -> tuple[Any, Any, Any]:
@@ -55,17 +58,18 @@ def signatures(dtype: str) -> tuple[Any, Any, Any]:
 
     ``pass_(params, hyper, work, op, base, stride, blocks, lanes)`` runs forward or backward
     over blocks of lanes whose values start at ``work[base + i * stride]``.
-    ``gradient(grads, work, op, base, stride, blocks, lanes, first, last, accumulate)`` writes or
-    adds the gradients of a parameter's rows ``first`` to ``last``.
-    ``update(params, grads, states, hyper, op, step, first, last)`` changes ``grads`` or
-    ``params`` in ``first`` to ``last``; ``step`` holds the numbers of the optimiser's step.
+    ``gradient(grads, at, work, op, base, stride, blocks, lanes, first, last, accumulate)`` writes
+    or adds the gradients of a parameter's rows ``first`` to ``last`` to ``grads[at:]``.
+    ``update(params, grads, at, states, hyper, op, step, first, last)`` changes ``params`` in
+    ``first`` to ``last`` or their gradients, which start at ``grads[at]``; ``step`` holds the
+    numbers of the optimiser's step.
     """
     real = getattr(types, dtype)[::1]
     op, i = types.int64[::1], types.intp
     return (
         types.void(real, real, real, op, i, i, i, i),
-        types.void(real, real, op, i, i, i, i, i, i, i),
-        types.void(real, real, real, real, op, real, i, i),
+        types.void(real, i, real, op, i, i, i, i, i, i, i),
+        types.void(real, real, i, real, real, op, real, i, i),
     )
 
 

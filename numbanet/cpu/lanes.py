@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
+from llvmlite import ir
 from numba import config, types
 from numba.extending import intrinsic
-from llvmlite import ir
 
 from numbanet.cpu import host
 from numbanet.cpu.jit import kernel
 from numbanet.cpu.memory import I32, I64, check_bounds, grid, integer, view
-from numbanet.cpu.tile import Vectors
+from numbanet.cpu.tile import Vectors, suffix
 
 COUNT = np.arange(64)  # index of the rows of a matrix
 
@@ -29,6 +31,50 @@ def _shuffle(v: Vectors, rows: list) -> list:
                 out[i + step] = v.b.shuffle_vector(rows[i], rows[i + step], mask_high)
         rows, step = out, 2 * step
     return rows
+
+
+def _least(b: ir.IRBuilder, value: Any, other: Any) -> Any:
+    """The smaller of two integers."""
+    other = integer(other) if isinstance(other, int) else other
+    return b.select(b.icmp_signed("<", value, other), value, other)
+
+
+def _transpose_function(module: ir.Module, element: ir.Type, width: int) -> ir.Function:
+    """LLVM function of the transpose, one for all that call it in a module."""
+    name = f"numbanet_transpose_{suffix(element)}_{width}"
+    if name in module.globals:
+        return module.globals[name]
+    pointer = element.as_pointer()
+    function = ir.Function(
+        module, ir.FunctionType(ir.VoidType(), [pointer, I64.as_pointer(), pointer, I64, I64, I64, I64, I64]), name
+    )
+    function.linkage = "internal"
+    function.attributes.add("noinline")
+    source, index, out, pitch, shift, rows, columns, ld = function.args
+    b = ir.IRBuilder(function.append_basic_block("entry"))
+    v = Vectors(b, element, width)
+    last = b.sub(rows, integer(1))
+    pointers = []
+    for lane in range(width):
+        row = b.load(b.gep(index, [_least(b, integer(lane), last)]))
+        pointers.append(b.gep(source, [b.add(b.mul(row, pitch), shift)]))
+    outs = [b.gep(out, [b.mul(ld, integer(c))]) for c in range(width)]
+    done = b.append_basic_block("done")
+    with b.if_then(b.icmp_signed(">=", columns, integer(width))):
+        for value, place in zip(_shuffle(v, [v.load(p) for p in pointers]), outs, strict=True):
+            v.store(value, place)
+        b.branch(done)
+    mask = v.first(columns)
+    values = _shuffle(v, [v.load_masked(p, mask) for p in pointers])
+    for c, (value, place) in enumerate(zip(values[:-1], outs, strict=False)):
+        store = b.append_basic_block(f"column.{c}")
+        b.cbranch(b.icmp_signed(">", columns, integer(c)), store, done)
+        b.position_at_end(store)
+        v.store(value, place)
+    b.branch(done)
+    b.position_at_end(done)
+    b.ret_void()
+    return function
 
 
 if config.DISABLE_JIT:
@@ -53,36 +99,21 @@ else:
         width = host.tile(str(source.dtype)).vector
 
         def codegen(context, builder, sig, args):
-            b = builder
-            arrays = [context.make_array(sig.args[n])(context, b, args[n]) for n in (0, 1, 7)]
+            arrays = [context.make_array(sig.args[n])(context, builder, args[n]) for n in (0, 1, 7)]
             _, _, first, pitch, shift, rows, columns, _, start, ld = args
-            v = Vectors(b, context.get_data_type(source.dtype), width)
-            last = b.sub(rows, integer(1))
-            pointers = []
-            for lane in range(width):
-                place = b.select(b.icmp_signed("<", integer(lane), last), integer(lane), last)
-                row = b.load(b.gep(arrays[1].data, [b.add(first, place)]))
-                row = b.sext(row, I64) if row.type != I64 else row
-                begin = b.add(b.mul(row, pitch), shift)
-                check_bounds(context, b, arrays[0], begin, begin)
-                pointers.append(b.gep(arrays[0].data, [begin]))
-            outs = [b.gep(arrays[2].data, [b.add(start, b.mul(ld, integer(c)))]) for c in range(width)]
-            with b.if_else(b.icmp_signed(">=", columns, integer(width))) as (whole, part):
-                with whole:
-                    check_bounds(context, b, arrays[2], start, b.add(start, b.mul(ld, integer(width - 1))))
-                    for value, out in zip(_shuffle(v, [v.load(p) for p in pointers]), outs, strict=True):
-                        v.store(value, out)
-                with part:
-                    mask = v.first(columns)
-                    values = _shuffle(v, [v.load_masked(p, mask) for p in pointers])
-                    done = b.append_basic_block("transpose.done")
-                    for c, (value, out) in enumerate(zip(values[:-1], outs, strict=False)):
-                        store = b.append_basic_block(f"column.{c}")
-                        b.cbranch(b.icmp_signed(">", columns, integer(c)), store, done)
-                        b.position_at_end(store)
-                        v.store(value, out)
-                    b.branch(done)
-                    b.position_at_end(done)
+            pointers = [a.data for a in arrays]
+            pointers[1] = builder.gep(pointers[1], [first])
+            pointers[2] = builder.gep(pointers[2], [start])
+            end = builder.add(start, builder.mul(ld, builder.sub(_least(builder, columns, width), integer(1))))
+            check_bounds(context, builder, arrays[2], start, end)
+            if config.BOUNDSCHECK:
+                for lane in range(width):
+                    row = builder.load(builder.gep(pointers[1], [_least(builder, integer(lane), builder.sub(rows, integer(1)))]))
+                    begin = builder.add(builder.mul(row, pitch), shift)
+                    end = builder.add(begin, builder.sub(_least(builder, columns, width), integer(1)))
+                    check_bounds(context, builder, arrays[0], begin, end)
+            function = _transpose_function(builder.module, context.get_data_type(source.dtype), width)
+            builder.call(function, [*pointers, pitch, shift, rows, columns, ld])
             return context.get_dummy_value()
 
         return types.void(source, index, i, i, i, i, i, out, i, i), codegen

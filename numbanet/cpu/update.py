@@ -10,9 +10,9 @@ from numbanet.cpu.jit import kernel
 from numbanet.cpu.memory import view
 from numbanet.spec import Formula
 
-_HEAD = "@kernel\ndef {}(params, grads, states, hyper, op, step, first, last):\n"
+_HEAD = "@kernel\ndef {}(params, grads, at, states, hyper, op, step, first, last):\n"
 _VIEWS = """    w = view(params, first, last - first)
-    g = view(grads, first, last - first)
+    g = view(grads, at, last - first)
 """
 
 
@@ -80,10 +80,10 @@ def projection(function: Formula, count: int, dtype: str) -> tuple[Any, int]:
 
 
 @kernel
-def clip(params, grads, states, hyper, op, step, first, last):
+def clip(params, grads, at, states, hyper, op, step, first, last):
     """Limit each element of the gradient; op: hyper."""
     limit = hyper[op[1]]
-    g = view(grads, first, last - first)
+    g = view(grads, at, last - first)
     for i in range(last - first):
         g[i] = min(max(g[i], -limit), limit)
 

@@ -1,0 +1,241 @@
+"""What ``numbanet train`` does: split, scale, train, test, save."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from numbanet.callbacks import EarlyStopping
+from numbanet.checks import real_array
+from numbanet.data import as_features
+from numbanet.datasets import Dataset, load_digits, load_file, split
+from numbanet.history import History
+from numbanet.layers import Dense
+from numbanet.model import Sequential
+from numbanet.plot import learning_curve
+from numbanet.registry import get
+from numbanet.trainer import Trainer
+
+AS_IT_IS: tuple[np.ndarray, np.ndarray] = (np.zeros(1), np.ones(1))  # mean and scale of what stays in its units
+
+
+def load(source: str, target: str | None = None, loss: str | None = None) -> tuple[str, Dataset, bool]:
+    """The data that a source names.
+
+    Parameters
+    ----------
+    source : str
+        "digits" or a file.
+    target : str, optional
+        As for `load_file`.
+    loss : str, optional
+        Loss to be used, which may decide what whole numbers are.
+
+    Returns
+    -------
+    name : str
+        What to call the run.
+    dataset : Dataset
+        Samples as vectors.
+    rescale : bool
+        Whether features are to be rescaled; images of floats are not.
+
+    Raises
+    ------
+    ValueError, OSError, ImportError
+        If there is no such file, or it can't be used.
+    """
+    if source == "digits":
+        X, y = load_digits()
+        return source, Dataset(X, y, "classification", [str(digit) for digit in range(10)]), False
+    if not Path(source).is_file():
+        raise FileNotFoundError(f"SOURCE must be 'digits' or a file; found no file '{source}'")
+    task = None
+    if loss is not None:
+        task = "classification" if get("loss", loss).targets in ("classes", "binary", "sign") else "regression"
+    dataset = load_file(source, target, task=task)
+    images = dataset.X.ndim > 2 and dataset.X.dtype != np.uint8
+    X = real_array(dataset.X, "X").reshape(len(dataset.X), -1)
+    X = as_features(X, dtype=X.dtype)  # a bad value is named by its row in the file
+    return Path(source).name.split(".")[0], Dataset(X, dataset.y, dataset.task, dataset.classes), not images
+
+
+class Experiment:
+    """A network, the parts of the data, and the units they are measured in.
+
+    Parameters
+    ----------
+    dataset : Dataset
+        Samples as vectors.
+    rescale : bool
+        Whether to standardise features for training, and bytes to 0 to 1; real targets always are.
+    layers : tuple of int
+        Units of the hidden layers.
+    activation, optimizer : str
+        Names.
+    loss : str or None
+        Name; by default what suits the task.
+    learning_rate : float or None
+        The optimiser's default where None.
+    weight_decay : float
+        Strength of the L2 penalty.
+    validation_fraction, test_fraction : float
+        Shares of the samples.
+    epochs, batch_size, patience, seed : int
+        Of training.
+    threads : int or None
+        One a core where None.
+    dtype : str
+        Working dtype.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If a name is unknown or the data doesn't suit.
+    """
+
+    def __init__(self, dataset: Dataset, *, rescale: bool, layers: tuple[int, ...], activation: str, loss: str | None,
+                 optimizer: str, learning_rate: float | None, weight_decay: float, epochs: int, batch_size: int,
+                 validation_fraction: float, test_fraction: float, patience: int, seed: int, threads: int | None,
+                 dtype: str) -> None:
+        self.dataset = dataset
+        self.epochs, self.batch_size, self.patience = epochs, batch_size, patience
+        classification = dataset.task == "classification"
+        self.loss = get("loss", loss or ("softmax_cross_entropy" if classification else "mean_squared_error"))
+        classes = len(dataset.classes or ())
+        if classification and classes < 2:
+            raise ValueError("the target has one value only; expected at least two classes")
+        self.single = self.loss.targets in ("binary", "sign")
+        self.by_label = classification and (self.single or self.loss.targets == "classes")  # else one column a class
+        if self.single and classes != 2:
+            raise ValueError(f"loss '{self.loss.name}' tells two classes apart; the target has {classes}: use "
+                             "softmax_cross_entropy")
+        columns = 1 if dataset.y.ndim == 1 else dataset.y.shape[1]
+        outputs = columns if not classification or self.single else classes
+        X, y, self.X_test, self.y_test = split(dataset.X, dataset.y, test_fraction, seed, classification)
+        share = validation_fraction / (1 - test_fraction)
+        if share >= 1:
+            raise ValueError("validation-fraction and test-fraction leave nothing to train on; expected less than 1 "
+                             "in all")
+        self.X, self.y, self.X_validation, self.y_validation = split(X, y, share, seed + 1, classification)
+        self.rescale = rescale
+        self.mean, self.scale = _units(self.X) if rescale else AS_IT_IS
+        shift = not classification and self.loss.targets == "real"
+        self.target_mean, self.target_scale = _units(self.y) if shift else AS_IT_IS
+        self.model = Sequential([*(Dense(units, activation=activation) for units in layers), Dense(outputs)])
+        rate = {} if learning_rate is None else {"learning_rate": learning_rate}
+        self.optimizer = get("optimizer", optimizer, **rate)
+        self.trainer = Trainer(
+            self.model, loss=self.loss, optimizer=self.optimizer,
+            regularizer=get("regularizer", "l2", strength=weight_decay) if weight_decay else None,
+            metrics=["accuracy"] if self.by_label else [], dtype=dtype, threads=threads, seed=seed)
+        widths = [self.X.shape[1], *(f"{units} {activation}" for units in layers), outputs]
+        self.network = ", ".join(map(str, widths))
+
+    def describe(self) -> str:
+        """Data and network in two lines.
+
+        Returns
+        -------
+        str
+            For people.
+        """
+        what = f"{len(self.dataset.classes)} classes" if self.dataset.classes else "numbers to predict"
+        return (f"{len(self.dataset.X):,} samples, {self.X.shape[1]} features, {what}; {len(self.X):,} to train, "
+                f"{len(self.X_validation):,} to validate, {len(self.X_test):,} held out\n"
+                f"network {self.network}, {self.optimizer.name}, {self.loss.name}")
+
+    def fit(self) -> History:
+        """Train with a progress bar, until the validation loss no longer improves.
+
+        Returns
+        -------
+        History
+            Losses of standardised targets.
+
+        Raises
+        ------
+        ValueError
+            If the data can't be used.
+        """
+        validation = None
+        if len(self.X_validation):
+            validation = (self._inputs(self.X_validation), self._targets(self.y_validation))
+        history = self.trainer.fit(
+            self._inputs(self.X), self._targets(self.y), epochs=self.epochs, batch_size=self.batch_size,
+            validation_data=validation, callbacks=[EarlyStopping("auto", patience=self.patience)], progress=True)
+        self._restore_units()
+        return history
+
+    def _inputs(self, X: np.ndarray) -> np.ndarray:
+        return (X - self.mean) / self.scale if self.rescale else X
+
+    def _targets(self, y: np.ndarray) -> np.ndarray:
+        if self.dataset.task == "classification":
+            return y if self.by_label else np.eye(len(self.dataset.classes or ()))[y]
+        return (y - self.target_mean) / self.target_scale
+
+    def _restore_units(self) -> None:
+        """Fold the scales into the first and the last layer: ((x - m) / s) W + b = x (W / s) + b - (m / s) W."""
+        weights = [w.astype(np.float64) for w in self.model.get_weights()]
+        weights[1] -= (self.mean / self.scale * np.ones(len(weights[0]))) @ weights[0]
+        weights[0] /= self.scale[:, None]
+        weights[-2] *= self.target_scale
+        weights[-1] = weights[-1] * self.target_scale + self.target_mean
+        self.model.set_weights(weights)
+
+    def test(self) -> tuple[np.ndarray, np.ndarray]:
+        """Targets and predictions of the held-out samples, in the original units.
+
+        Returns
+        -------
+        y, prediction : ndarray
+            Labels, shape (n,), or numbers, shape (n, outputs).
+        """
+        if not len(self.X_test):
+            return self.y_test, self.y_test
+        outputs = self.model.predict(self.X_test)
+        if self.dataset.task == "regression":
+            return self.y_test.reshape(outputs.shape), self.trainer.predict(self.X_test)
+        return self.y_test, (outputs[:, 0] > 0).astype(np.int64) if self.single else outputs.argmax(axis=1)
+
+    def save(self, folder: Path, history: History) -> list[str]:
+        """Write the model, the history and, where matplotlib is there, a picture of it.
+
+        Parameters
+        ----------
+        folder : Path
+            Where to write.
+        history : History
+            What `fit` returned.
+
+        Returns
+        -------
+        list of str
+            Names of the files.
+        """
+        self.model.save(folder / "model.numbanet")
+        history.to_csv(folder / "history.csv")
+        names = ["model.numbanet", "history.csv"]
+        try:
+            # Without pyplot, which looks for a display.
+            from matplotlib.backends.backend_agg import FigureCanvasAgg
+            from matplotlib.figure import Figure
+        except ImportError:
+            return names
+        monitors = [name for name in ("loss", "accuracy") if name in history]
+        figure = Figure(figsize=(4.8 * len(monitors), 3.6), layout="constrained")
+        FigureCanvasAgg(figure)
+        for monitor, ax in zip(monitors, np.atleast_1d(figure.subplots(1, len(monitors))), strict=True):
+            learning_curve(history, ax, monitor=monitor, mode="max" if monitor == "accuracy" else "min")
+        figure.savefig(folder / "learning_curve.png", dpi=120)
+        return [*names, "learning_curve.png"]
+
+
+def _units(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and standard deviation of columns; bytes are pixels, from 0 to 255; constants are left alone."""
+    if values.dtype == np.uint8:
+        return np.zeros(1), np.full(1, 255.0)
+    mean, scale = np.atleast_1d(values.mean(axis=0)), np.atleast_1d(values.std(axis=0))
+    return mean, np.where(scale > 1e-12 * np.abs(mean), scale, 1.0)

@@ -1,0 +1,195 @@
+"""Finds what plugins offer, by name; explains what cannot be found or loaded.
+
+Nothing is imported before the first name is asked for. The built-ins and the entry points of the
+group ``numbanet`` come through the same hooks; a plugin that fails is left out with a warning.
+"""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import re
+import threading
+import warnings
+from collections.abc import Iterator
+from importlib import metadata
+from typing import Any, NamedTuple, cast
+
+import pluggy
+
+import numbanet
+from numbanet import hookspecs
+from numbanet.spec import Activation, Initializer, Loss, Metric, Optimizer, Plugin, Regularizer, Schedule
+
+KINDS: dict[str, type[Plugin]] = {
+    "activation": Activation,
+    "loss": Loss,
+    "regularizer": Regularizer,
+    "optimizer": Optimizer,
+    "schedule": Schedule,
+    "initializer": Initializer,
+    "metric": Metric,
+}
+HOOKS = {f"numbanet_{'losses' if kind == 'loss' else kind + 's'}": kind for kind in KINDS}
+OURS = "numbanet"
+
+
+class Entry(NamedTuple):
+    """A spec and the distribution that brought it."""
+
+    spec: Plugin
+    distribution: str
+    version: str
+
+    def __str__(self) -> str:
+        return f"{self.distribution} {self.version}"
+
+
+class Registry:
+    """Names of all kinds, filled at first use."""
+
+    def __init__(self) -> None:
+        self._lock = threading.RLock()
+        self._ready = False
+        self._manager: pluggy.PluginManager | None = None
+        self._entries: dict[str, dict[str, list[Entry]]] = {kind: {} for kind in KINDS}
+
+    def get(self, kind: str, value: Any, /, **params: float) -> Any:
+        """Spec of a kind: an object as it is, or the one of that name.
+
+        Parameters
+        ----------
+        kind : str
+            One of `KINDS`.
+        value : str or Plugin
+            A name, ``"distribution:name"``, or an object of the dataclass of this kind.
+        **params : float
+            Parameters to replace.
+
+        Returns
+        -------
+        Plugin
+            Object of the dataclass of this kind.
+
+        Raises
+        ------
+        TypeError
+            If the value is neither a str nor of the right dataclass, or a parameter is unknown.
+        ValueError
+            If the name is unknown, or offered by several distributions.
+        """
+        expected = KINDS[kind]
+        if isinstance(value, str):
+            spec = self._find(kind, value).spec
+        elif isinstance(value, expected):
+            spec = value
+        else:
+            found = f"{type(value).__name__} {getattr(value, 'name', value)!r}"
+            raise TypeError(f"expected the name of the {kind} or a numbanet.{expected.__name__}, got {found}")
+        return spec.with_params(**params) if params else spec
+
+    def names(self, kind: str) -> list[str]:
+        """Known names of a kind, sorted."""
+        self._load()
+        return sorted(self._entries[kind])
+
+    def origin(self, kind: str, name: str) -> tuple[str, str]:
+        """Distribution that a name comes from, and its version."""
+        entry = self._find(kind, name)
+        return entry.distribution, entry.version
+
+    def _find(self, kind: str, name: str) -> Entry:
+        self._load()
+        distribution, _, plain = name.rpartition(":")
+        entries = self._entries[kind].get(plain, [])
+        if distribution:
+            entries = [e for e in entries if _canonical(e.distribution) == _canonical(distribution)]
+        if not entries:
+            raise ValueError(self._unknown(kind, name))
+        if len(entries) > 1 and entries[0].distribution != OURS:
+            raise ValueError(
+                f"{kind} '{name}' is offered by {' and by '.join(map(str, entries))}; "
+                f"choose one, as in '{entries[0].distribution}:{plain}', or uninstall the other")
+        return entries[0]
+
+    def _unknown(self, kind: str, name: str) -> str:
+        known = self.names(kind)
+        close = difflib.get_close_matches(name.lower(), known, n=1)
+        hint = f"did you mean '{close[0]}'? " if close else ""
+        return f"unknown {kind} '{name}'; {hint}Known: {', '.join(known)}"
+
+    def _load(self) -> None:
+        if self._ready:
+            return
+        problems: list[str] = []
+        with self._lock:
+            if self._manager is not None:  # another thread has just finished, or a plugin asks while it loads
+                return
+            self._manager = pluggy.PluginManager(hookspecs.PROJECT)
+            self._manager.add_hookspecs(hookspecs)
+            try:
+                problems += self._fill()
+            except BaseException:  # Ctrl-C, say: the next call begins anew
+                self._manager, self._entries = None, {kind: {} for kind in KINDS}
+                raise
+            self._ready = True
+        for problem in problems:
+            warnings.warn(problem, RuntimeWarning, stacklevel=4)
+
+    def _fill(self) -> list[str]:
+        """Load the built-ins and the plugins; return what went wrong, each time a sentence."""
+        problems = []
+        for hook in HOOKS:
+            module = importlib.import_module(f"numbanet.builtins.{hook.removeprefix('numbanet_')}")
+            self._add(module, OURS, numbanet.__version__)
+        for point in metadata.entry_points(group=hookspecs.PROJECT):
+            distribution, version = (point.dist.name, point.dist.version) if point.dist else ("unknown", "unknown")
+            try:
+                problems += self._add(point.load(), distribution, version)
+            except Exception as error:  # whatever a plugin does wrong, numbanet works on
+                problems.append(f"plugin '{point.name}' of {distribution} {version} is left out: "
+                                f"{type(error).__name__}: {error}")
+        return problems
+
+    def _add(self, plugin: Any, distribution: str, version: str) -> list[str]:
+        """Take over all that a plugin offers, or nothing; return what its author should know."""
+        manager = cast(pluggy.PluginManager, self._manager)
+        try:
+            manager.register(plugin)
+            manager.check_pending()
+            found = [(kind, Entry(spec, distribution, version)) for kind, spec in self._offers(plugin)]
+            if not found:
+                raise ValueError("it offers nothing; mark its hooks with @numbanet.hookimpl")
+        except Exception:
+            if manager.is_registered(plugin):  # else its misspelt hooks would be blamed on the next one
+                manager.unregister(plugin)
+            raise
+        shadowed = []
+        for kind, entry in found:
+            name = entry.spec.name
+            entries = self._entries[kind].setdefault(name, [])
+            entries.append(entry)
+            if entries[0].distribution == OURS != distribution:
+                shadowed.append(f"{kind} '{name}' of {entry} does not replace the built-in one; "
+                                f"ask for '{distribution}:{name}'")
+        return shadowed
+
+    def _offers(self, plugin: Any) -> Iterator[tuple[str, Plugin]]:
+        manager = cast(pluggy.PluginManager, self._manager)
+        for caller in manager.get_hookcallers(plugin) or ():
+            kind = HOOKS[caller.name]
+            for hook in (cast(Any, impl.function) for impl in caller.get_hookimpls() if impl.plugin is plugin):
+                for spec in hook():
+                    if not isinstance(spec, KINDS[kind]):
+                        raise TypeError(f"{caller.name} must give {KINDS[kind].__name__} objects, got {spec!r}")
+                    yield kind, spec
+
+
+def _canonical(distribution: str) -> str:
+    return re.sub(r"[-_.]+", "-", distribution).lower()
+
+
+_registry = Registry()
+get = _registry.get
+names = _registry.names
+origin = _registry.origin

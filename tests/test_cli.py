@@ -1,0 +1,219 @@
+"""The command line, as a newcomer meets it."""
+
+import csv
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from numbanet import __version__, cli
+from numbanet.datasets import Dataset
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def run(*arguments):
+    return CliRunner().invoke(cli.main, [str(argument) for argument in arguments])
+
+
+def train(*arguments):
+    result = run("train", *arguments)
+    if result.exception and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    assert result.exit_code == 0, result.output
+    return result.output
+
+
+def error(*arguments):
+    """The one line that a user sees."""
+    result = run("train", *arguments)
+    assert isinstance(result.exception, SystemExit), result.exception
+    assert result.exit_code != 0
+    assert "Traceback" not in result.output
+    return result.output.strip().splitlines()[-1]
+
+
+def options(**changes):
+    return {"layers": (8,), "activation": "tanh", "loss": None, "optimizer": "adam", "learning_rate": 0.01,
+            "weight_decay": 0.0, "epochs": 60, "batch_size": 16, "validation_fraction": 0.1, "test_fraction": 0.2,
+            "patience": 60, "seed": 0, "threads": 1, "dtype": "float32", **changes}
+
+
+def write_flowers(path):
+    rng = np.random.default_rng(0)
+    kinds = rng.integers(0, 3, 120)
+    X = np.column_stack([kinds * 100 + rng.normal(0, 10, 120), 1e-3 * (kinds == 1) + rng.normal(0, 1e-4, 120)])
+    names = ["setosa", "[red]", "versicolor"]
+    with open(path, "w", newline="") as file:
+        csv.writer(file).writerows([["length", "width", "kind"],
+                                    *([*row, names[kind]] for row, kind in zip(X, kinds, strict=True))])
+
+
+# Without training
+
+
+def test_version_and_help():
+    assert run("--version").output == f"numbanet, version {__version__}\n"
+    assert "train" in run("--help").output
+    text = run("train", "--help").output
+    for option in ("target", "layers", "activation", "loss", "optimizer", "learning-rate", "weight-decay", "epochs",
+                   "batch-size", "validation-fraction", "test-fraction", "patience", "seed", "threads", "dtype",
+                   "output"):
+        assert f"--{option}" in text
+
+
+def test_help_imports_nothing_heavy():
+    code = ("import sys; from numbanet.cli import main; main(['--help'], standalone_mode=False); "
+            "print([m for m in ('numba', 'scipy', 'matplotlib', 'rich', 'sklearn', 'pandas') if m in sys.modules])")
+    output = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert output.splitlines()[-1] == "[]"
+
+
+@pytest.mark.parametrize("arguments", [
+    ["--layers", "64,x"], ["--layers", "64,0"], ["--layers", "-3"], ["--epochs", "0"], ["--batch-size", "0"],
+    ["--learning-rate", "0"], ["--learning-rate", "-1"], ["--weight-decay", "-1"], ["--validation-fraction", "1"],
+    ["--test-fraction", "-0.1"], ["--seed", "-1"], ["--threads", "0"], ["--dtype", "float16"], ["--patience", "0"]])
+def test_bad_options(arguments):
+    line = error("digits", *arguments)
+    assert line.startswith(f"Error: Invalid value for '{arguments[0]}'")
+
+
+def test_runs_never_replace_others(folder):
+    assert [cli._new_folder("digits", None) for _ in range(3)] == [Path("runs", f"digits-{n}") for n in (1, 2, 3)]
+    assert cli._new_folder("digits", Path("mine")) == cli._new_folder("digits", Path("mine")) == Path("mine")
+    Path("mine", "model.numbanet").touch()
+    with pytest.raises(cli.click.ClickException, match="'mine' isn't empty"):
+        cli._new_folder("digits", Path("mine"))
+
+
+def test_report_of_classes(capsys):
+    dataset = Dataset(np.zeros((4, 1)), np.zeros(4), "classification", ["a", "[bold]"])
+    cli._report(dataset, np.array([0, 0, 1, 1]), np.array([0, 1, 1, 1]))
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "Held-out accuracy 75.00 % (3 of 4)"
+    assert [line.split() for line in lines[2:]] == [["a", "[bold]"], ["a", "1", "1"], ["[bold]", ".", "2"]]
+
+
+def test_report_of_many_classes(capsys):
+    dataset = Dataset(np.zeros((4, 1)), np.zeros(4), "classification", [f"class{i}" for i in range(30)])
+    cli._report(dataset, np.array([0, 0, 1, 29]), np.array([0, 1, 0, 29]))
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split() for line in lines[2:]] == [
+        ["true", "predicted", "samples"], ["class0", "class1", "1"], ["class1", "class0", "1"]]
+
+
+def test_report_of_numbers(capsys):
+    dataset = Dataset(np.zeros((2, 1)), np.zeros(2), "regression")
+    cli._report(dataset, np.array([[1.0], [3.0]]), np.array([[1.5], [2.5]]))
+    assert capsys.readouterr().out == "Held-out root mean squared error 0.5, R² 0.7500\n"
+    cli._report(dataset, np.array([[1.0, 2], [3.0, 2]]), np.array([[1.5, 1], [2.5, 1]]))
+    assert capsys.readouterr().out.splitlines()[1] == "Held-out root mean squared error of output 1 1"
+    cli._report(dataset, np.zeros((0, 1)), np.zeros((0, 1)))
+    assert capsys.readouterr().out == "No samples were held out.\n"
+
+
+# With training
+
+
+def test_digits(folder):
+    """The command of the README."""
+    output = train("digits")
+    assert float(re.search(r"Held-out accuracy ([0-9.]+) %", output)[1]) >= 97
+    assert re.search(r"epoch \d+/200 .* loss \S+ \(val \S+\)  accuracy \S+ \(val \S+\)", output)
+    assert "Confusion matrix" in output
+    assert f"learning_curve.png to {Path('runs', 'digits-1')}" in output
+    with open("runs/digits-1/history.csv", newline="") as file:
+        header, *rows = csv.reader(file)
+    assert {"epoch", "loss", "val_loss", "accuracy", "val_accuracy"} <= set(header)
+    assert 15 < len(rows) <= 200
+    assert Path("runs/digits-1/learning_curve.png").read_bytes().startswith(b"\x89PNG")
+    assert Path("runs/digits-1/model.numbanet").stat().st_size > 4 * (64 * 128 + 128 * 10)
+
+
+def test_table_in_any_units(folder):
+    write_flowers("flowers.csv")
+    output = train("flowers.csv", "--target", "kind", "--layers", "8", "--learning-rate", "0.01", "--epochs", "60")
+    assert float(re.search(r"Held-out accuracy ([0-9.]+) %", output)[1]) > 90
+    assert "[red]" in output
+    assert Path("runs/flowers-1/model.numbanet").exists()
+
+
+@pytest.mark.parametrize("layers", [(), (16,)])
+def test_model_takes_and_gives_the_original_units(layers):
+    from numbanet.experiment import Experiment
+
+    rng = np.random.default_rng(0)
+    X = rng.normal(1000, 50, (300, 3)) * [1, 10, 0.01]
+    y = 5000 + X @ [3, 0.1, 700]
+    experiment = Experiment(Dataset(X, y, "regression"), rescale=True, **options(layers=layers, dtype="float64"))
+    experiment.fit()
+    assert ((experiment.model.predict(X)[:, 0] - y) ** 2).mean() < 0.05 * y.var()
+    target, prediction = experiment.test()
+    assert target.shape == prediction.shape == (60, 1)
+
+
+@pytest.mark.parametrize("loss", ["binary_cross_entropy", "hinge", "mean_squared_error", "softmax_cross_entropy"])
+def test_two_classes_with_any_loss(loss):
+    from numbanet.experiment import Experiment
+
+    X = np.random.default_rng(0).normal(size=(200, 2))
+    y = (X[:, 0] > 0).astype(int)
+    experiment = Experiment(Dataset(X, y, "classification", ["no", "yes"]), rescale=False, **options(loss=loss))
+    experiment.fit()
+    target, prediction = experiment.test()
+    assert (target == prediction).mean() > 0.85
+
+
+def test_nothing_held_out_and_bytes(folder):
+    rng = np.random.default_rng(0)
+    np.savez("bytes.npz", X=rng.integers(0, 256, (40, 2, 3), np.uint8), y=np.arange(40) % 2)
+    output = train("bytes.npz", "--test-fraction", "0", "--validation-fraction", "0", "--epochs", "2", "--layers",
+                   "none", "--output", "mine")
+    assert "No samples were held out" in output
+    assert {path.name for path in Path("mine").iterdir()} == {"history.csv", "learning_curve.png", "model.numbanet"}
+
+
+def test_without_matplotlib(folder, monkeypatch):
+    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
+    output = train("digits", "--epochs", "1", "--output", "mine")
+    assert "pip install 'numbanet[plot]'" in output
+    assert {path.name for path in Path("mine").iterdir()} == {"history.csv", "model.numbanet"}
+
+
+def test_user_errors_are_one_line(folder):
+    Path("one.csv").write_text("1,a\n2,a\n3,a\n")
+    np.save("nan.npy", [[1.0, 0.5], [np.nan, 1.5]])
+    write_flowers("flowers.csv")
+    assert "SOURCE must be 'digits' or a file; found no file 'nothing.csv'" in error("nothing.csv")
+    assert "no column 'colour'; columns: length, width, kind" in error("flowers.csv", "--target", "colour")
+    assert "at least two classes" in error("one.csv")
+    assert "X holds NaN, first at row 1, column 0" in error("nan.npy")
+    assert "did you mean 'relu'?" in error("digits", "--activation", "rellu")
+    assert "did you mean 'adam'?" in error("digits", "--optimizer", "adamm")
+    assert "did you mean 'hinge'?" in error("digits", "--loss", "hing")
+    assert "use softmax_cross_entropy" in error("digits", "--loss", "hinge")
+    assert "leave nothing to train on" in error("digits", "--test-fraction", "0.5", "--validation-fraction", "0.5")
+    assert "expected numbers for regression" in error("flowers.csv", "--loss", "huber")
+    assert not Path("runs").exists()
+
+
+def test_failed_training_leaves_no_folder(folder, monkeypatch):
+    from numbanet.experiment import Experiment
+    from numbanet.history import History
+
+    def fit(self):
+        raise ValueError("loss is not finite")
+
+    monkeypatch.setattr(Experiment, "fit", fit)
+    assert error("digits") == "Error: loss is not finite"
+    monkeypatch.setattr(Experiment, "fit", lambda self: History())
+    assert "stopped before the first epoch" in error("digits")
+    assert list(Path("runs").iterdir()) == []
