@@ -233,7 +233,8 @@ def main() -> None:
     peers = options.peers if options.peers is not None else [peer for peer in MEASURE if peer != "numbanet"]
     libraries = ["numbanet", *peers]
     shown = sys.stderr if options.json == "-" else sys.stdout
-    titles = ["workload", "threads", *(f"{TITLES[one]}, µs" for one in libraries), "best peer", "of the FMA peak"]
+    figures = ["against the best peer", "of the FMA peak"]
+    titles = ["workload", "threads", *(f"{TITLES[one]}, µs" for one in libraries), *figures]
     print(f"{machine()}\n", file=shown)
     print("| " + " | ".join(titles) + " |\n" + "|---" * len(titles) + "|", file=shown, flush=True)
     rows = []

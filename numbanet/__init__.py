@@ -1,3 +1,47 @@
-"""numbanet."""
+"""Neural networks compiled by Numba, with formulas as plugins.
+
+Names are loaded when they are first used: importing numbanet compiles nothing, and imports
+neither Numba nor SciPy.
+"""
+
+from importlib import import_module as _import
+from typing import Any as _Any
 
 __version__ = "0.1.0"
+
+_MODULES = {
+    "builtins": [
+        "L1", "L2", "SGD", "AMSGrad", "Adadelta", "Adagrad", "Adam", "AdamW", "BoldDriver", "Constant",
+        "ConstantSchedule", "CosineDecay", "ElasticNet", "ExponentialDecay", "InverseTimeDecay", "Lion", "MaxNorm",
+        "Nadam", "OneCycle", "Orthogonal", "PolynomialDecay", "RMSprop", "RandomNormal", "RandomUniform", "Rprop",
+        "StepDecay", "TruncatedNormal",
+    ],
+    "callbacks": ["Callback", "EarlyStopping", "LambdaCallback", "ModelCheckpoint", "ReduceLROnPlateau"],
+    "history": ["History"],
+    "hookspecs": ["hookimpl"],
+    "layers": ["Dense", "Layer"],
+    "model": ["Sequential"],
+    "named": ["activation", "initializer", "loss", "metric", "optimizer", "regularizer", "schedule"],
+    "progress": ["CSVLogger", "ProgressBar"],
+    "spec": ["Activation", "Initializer", "Loss", "Metric", "Optimizer", "Regularizer", "Schedule"],
+    "store": ["FormatError", "load"],
+    "trainer": ["Trainer"],
+}  # fmt: skip
+_OWNERS = {name: module for module, names in _MODULES.items() for name in names}
+_SUBMODULES = ("datasets", "plot")
+
+__all__ = sorted([*_OWNERS, *_SUBMODULES])
+
+
+def __getattr__(name: str) -> _Any:
+    if name in _SUBMODULES:
+        return _import(f"numbanet.{name}")
+    if name not in _OWNERS:
+        raise AttributeError(f"module 'numbanet' has no attribute '{name}'")
+    value = getattr(_import(f"numbanet.{_OWNERS[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return [*__all__, "__version__"]

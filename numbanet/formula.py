@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import ast
 import builtins
+import copy
 import inspect
 import linecache
 import math
@@ -137,7 +138,7 @@ class Translator:
 class _Rewriter(ast.NodeTransformer):
     def __init__(self, owner: Translator, function: types.FunctionType, rows: tuple[int, ...]) -> None:
         self.owner, self.target = owner, function
-        self.node = _definition(function)
+        self.node = copy.deepcopy(_definition(function))  # it is rewritten in place
         self.arguments = [a.arg for a in self.node.args.args]
         self.rows = {self.arguments[i] for i in rows}
         self.loops: set[str] = set()

@@ -54,6 +54,7 @@ if config.DISABLE_JIT:  # uncompiled, those raise exceptions
 
     _GAMMA = {"gamma": special.gamma, "lgamma": special.gammaln}
 
+
 @inline_private
 def _power_of_two(n, c):
     return as_float(add_bits(shift_left(n, c.mantissa), c.one))

@@ -25,12 +25,14 @@ def is_ours(found: object) -> bool:
 
 
 def members(cls: type) -> Iterator[tuple[str, object]]:
-    """Public methods and properties."""
+    """Public methods and properties; an override without a docstring has the one it overrides."""
     for name in dir(cls):
         found = inspect.getattr_static(cls, name)
         found = getattr(found, "__func__", found)  # class and static methods
         function = found.fget if isinstance(found, property) else found
-        if not name.startswith("_") and inspect.isfunction(function) and is_ours(function):
+        if name.startswith("_") or not inspect.isfunction(function) or not is_ours(function):
+            continue
+        if function.__doc__ or not inspect.getdoc(getattr(cls, name)):
             yield name, function
 
 

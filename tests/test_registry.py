@@ -52,12 +52,13 @@ def test_built_ins_of_every_kind(kind):
     names = registry.names(kind)
     assert names == sorted(names)
     for name in names:
+        if registry.origin(kind, name)[0] != "numbanet":
+            continue  # of a plugin that happens to be installed
         spec = registry.get(kind, name)
         assert type(spec) is KINDS[kind]
         assert spec.name == name
         assert registry.get(kind, spec) is spec
         assert registry.get(kind, f"numbanet:{name}") is spec
-        assert registry.origin(kind, name)[0] == "numbanet"
 
 
 @pytest.mark.parametrize(("kind", "alias", "name"), [

@@ -62,7 +62,7 @@ def r2_score(target, prediction, weight):
     target, prediction = _columns(target, prediction)
     error = weight @ (prediction - target) ** 2
     spread = weight @ (target - np.average(target, axis=0, weights=weight)) ** 2
-    score = 1 - np.divide(error, spread, out=(error > 0).astype(np.float64), where=spread > 0)
+    score = 1 - np.divide(error, spread, out=(error != 0).astype(np.float64), where=spread > 0)
     return float(score.mean())
 
 

@@ -269,7 +269,7 @@ def shared_step(worker, plan, data, memory, ops, meeting, step, start, count, to
         if plan.target > 0:
             for i in range(begin, end):
                 loss += data.losses[i]
-        if end == blocks and not np.isfinite(loss):
+        if end == blocks and (ops.gradients.size == 0 or not np.isfinite(loss)):
             return loss
         for k in range(ops.gradients.size // WIDTH):
             op = view(ops.gradients, k * WIDTH, WIDTH)
@@ -296,7 +296,7 @@ def shared_step(worker, plan, data, memory, ops, meeting, step, start, count, to
 def private_step(worker, plan, data, memory, ops, meeting, step, start, count, total):
     """One step in which each worker takes spans of blocks depth first, into a gradient of its own."""
     blocks = (count + plan.lanes - 1) // plan.lanes
-    size = memory.params.size
+    size = memory.params.size if ops.gradients.size > 0 else 0
     grads = view(memory.grads, worker * size, size)
     base = worker * plan.span * plan.stride
     accumulate = 0
@@ -311,7 +311,7 @@ def private_step(worker, plan, data, memory, ops, meeting, step, start, count, t
     loss = 0.0
     for i in range(blocks):
         loss += data.losses[i]
-    if np.isfinite(loss):
+    if ops.gradients.size > 0 and np.isfinite(loss):
         use_gradients(worker, plan, data, memory, ops, meeting, step, min(plan.workers, (blocks + plan.span - 1) // plan.span))
         project(worker, plan, memory, ops, meeting, step)
     return loss
@@ -354,27 +354,45 @@ def train(worker, plan, data, memory, ops, meeting):
     return -1
 
 
+@inline
+def all_finite(work, at, size):
+    """Whether a part of a block is finite."""
+    values = view(work, at, size)
+    zero = total = values[0] - values[0]
+    for i in range(size):
+        total += values[i] * zero
+    return total == total
+
+
 @kernel
-def predict(params, hyper, work, ops, inputs, features, samples, out, outputs, stride, span, lanes, vector, input_row, output_row):
-    """Outputs of consecutive samples, a span of blocks at a time."""
+def predict(
+    params, work, inputs, samples, out, ops, hyper, features, outputs, stride, span, lanes, vector, input_row, output_row
+):
+    """Outputs of consecutive samples, a span of blocks at a time; False if an input is not finite."""
     blocks = (samples + lanes - 1) // lanes
+    rest = samples - (blocks - 1) * lanes
+    last = (rest + vector - 1) // vector * vector
     begin = 0
     while begin < blocks:
-        width = lanes
         end = min(begin + span, blocks)
-        rest = samples - (blocks - 1) * lanes
-        if end == blocks and rest <= lanes - vector:  # the last block is narrow, and a span of its own
+        width = lanes
+        if end == blocks and last < lanes:  # a narrow block is a span of its own
             if end - begin > 1:
                 end -= 1
             else:
-                width = (rest + vector - 1) // vector * vector
+                width = last
         for i in range(begin, end):
             count = min(lanes, samples - i * lanes)
             rows = view(inputs, i * lanes * features, count * features)
-            gather(rows, features, COUNT, 0, count, work, (i - begin) * stride + input_row * width, width, vector)
+            at = (i - begin) * stride + input_row * width
+            gather(rows, features, COUNT, 0, count, work, at, width, vector)
+            if not all_finite(work, at, features * width):
+                return False
         for k in range(ops.size // WIDTH):
             op = view(ops, k * WIDTH, WIDTH)
             invoke(op[0], params, hyper, work, op, 0, stride, end - begin, width)
         for i in range(begin, end):
-            scatter(work, (i - begin) * stride + output_row * width, outputs, width, out, i * lanes, min(lanes, samples - i * lanes))
+            count = min(lanes, samples - i * lanes)
+            scatter(work, (i - begin) * stride + output_row * width, outputs, width, out, i * lanes, count)
         begin = end
+    return True

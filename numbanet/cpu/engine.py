@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from numbanet.cpu import driver, update
+from numbanet.cpu import driver, host, update
 from numbanet.cpu.memory import aligned
 from numbanet.cpu.program import Program, UpdateProgram, coefficients
 from numbanet.cpu.threads import meeting, run_team
 from numbanet.graph import Graph
-from numbanet.spec import Loss, Optimizer, Regularizer
+from numbanet.spec import Loss, Optimizer, Regularizer, Schedule
 
-L2 = 1 << 19  # bytes of blocks that a worker keeps in its cache
 SMALL_STEP = 4e6  # floating-point operations of a step below which one worker is faster
 NO_FLOATS: dict[str, np.ndarray] = {t: np.empty(0, t) for t in ("float32", "float64")}
 NO_OPERATIONS = np.empty(0, np.int64)
@@ -44,6 +42,8 @@ class Engine:
         Loss, computed on the model's outputs.
     optimizer : Optimizer
         Update rule.
+    schedule : Schedule or None
+        Course of the learning rate.
     regularizer : Regularizer or None
         Default penalty of the weights.
     dtype : str
@@ -59,13 +59,15 @@ class Engine:
         graph: Graph,
         loss: Loss,
         optimizer: Optimizer,
+        schedule: Schedule | None,
         regularizer: Regularizer | None,
         *,
         dtype: str,
         threads: int,
         deterministic: bool = False,
     ) -> None:
-        self.graph, self.loss, self.optimizer, self.regularizer = graph, loss, optimizer, regularizer
+        self.graph, self.loss, self.optimizer = graph, loss, optimizer
+        self.schedule, self.regularizer = schedule, regularizer
         self.dtype, self.threads, self.deterministic = dtype, threads, deterministic
         self.states = np.repeat(np.array(list(optimizer.states.values()), dtype), graph.size)
         self.steps_done = 0
@@ -171,7 +173,7 @@ class Engine:
 
     def _table(self, steps: int, factor: float) -> np.ndarray:
         """Learning rate and coefficients of the steps to come, a row each."""
-        optimizer, schedule = self.optimizer, self.optimizer.schedule
+        optimizer, schedule = self.optimizer, self.schedule
         names = list(optimizer.params)
         results = coefficients(optimizer)
         table = np.empty((steps, 1 + results), self.dtype)
@@ -197,7 +199,7 @@ class Engine:
         blocks = -(-batch // program.tile.lanes)
         size = program.stride * np.dtype(self.dtype).itemsize
         workers = 1 if batch * flops(self.graph) < SMALL_STEP else max(1, min(self.threads, blocks))
-        cached = max(1, L2 // size)
+        cached = max(1, host.L2 // size)
         if self.deterministic or workers == 1:
             return workers, True, min(blocks, max(4, cached))
         if self.graph.size > blocks * program.tile.lanes * program.rows // 2:
@@ -227,6 +229,7 @@ class Engine:
         workers, shared, span = self._layout(program, batch)
         norm = self.optimizer.clip_norm or 0.0
         none = NO_FLOATS[self.dtype]
+        self.order = np.arange(samples)
         training = ops.gradients.size > 0
         fused = 0
         if shared and norm == 0 and ops.updates.size and self.graph.size > 4 * driver.CHUNK and batch <= span * lanes:
@@ -243,7 +246,7 @@ class Engine:
         )  # fmt: skip
         data = driver.Data(
             inputs.reshape(-1), targets.reshape(-1), none if weights is None else weights,
-            np.arange(samples), np.zeros(-(-batch // lanes)), np.zeros(2 * epochs),
+            self.order, np.zeros(-(-batch // lanes)), np.zeros(2 * epochs),
             np.zeros(-(-self.graph.size // driver.CHUNK)),
         )  # fmt: skip
         plan = driver.Plan(
@@ -258,38 +261,3 @@ class Engine:
         meet = meeting(workers)
         failed = run_team(workers, lambda worker: driver.train(worker, plan, data, memory, ops, meet), meet)
         return data.results[::2], failed
-
-
-class Predictor:
-    """The forward pass of one model.
-
-    Parameters
-    ----------
-    graph : Graph
-        The model.
-    dtype : str
-        "float32" or "float64".
-    """
-
-    def __init__(self, graph: Graph, dtype: str) -> None:
-        program = Program(graph, dtype)
-        size = program.stride * np.dtype(dtype).itemsize
-        self.span = max(1, min(8, L2 // size))
-        self.program = program
-        self.dtype = dtype
-        self.ops = program.passes.array()
-        self.hyper = np.array(program.hyper, dtype)
-        self.work = aligned(self.span * program.stride, dtype)
-        self.shape: Sequence[int] = graph.output.shape
-        self.sizes = (graph.input.size, graph.output.size, program.place(graph.input), program.place(graph.output))
-
-    def __call__(self, params: np.ndarray, inputs: np.ndarray) -> np.ndarray:
-        """Outputs, shape ``(n, ...)``, of samples that were checked."""
-        features, outputs, input_row, output_row = self.sizes
-        tile = self.program.tile
-        out = np.empty((len(inputs), *self.shape), self.dtype)
-        driver.predict(
-            params, self.hyper, self.work, self.ops, inputs.reshape(-1), features, len(inputs), out.reshape(-1),
-            outputs, self.program.stride, self.span, tile.lanes, tile.vector, input_row, output_row,
-        )  # fmt: skip
-        return out

@@ -31,6 +31,8 @@ class Tile:
         return self.vector * self.vectors
 
 
+L2 = 1 << 19  # bytes of blocks that a worker keeps in its second-level cache
+
 # (feature, bytes in a vector, rows, vectors in a row): rows x vectors accumulators, the
 # vectors of B and one broadcast fit in 32, 16, 32 and 16 registers.
 _TABLE = (

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import numba
+import numpy as np
 from numba import config, types
 from numba.core import cgutils
 from numba.core.caching import FunctionCache
@@ -31,8 +32,8 @@ def fingerprint() -> str:
     import numbanet
 
     here = Path(__file__).parent
-    digest = hashlib.sha256(numbanet.__version__.encode())
-    for path in sorted([*here.glob("*.py"), *here.parent.glob("*math*.py"), here.parent / "formula.py"]):
+    digest = hashlib.sha256(f"{numbanet.__version__} {numba.__version__} {config.BOUNDSCHECK}".encode())
+    for path in sorted([*here.glob("*.py"), *(here.parent / f for f in ("math.py", "_polynomials.py", "formula.py"))]):
         digest.update(path.read_bytes())
     return digest.hexdigest()
 
@@ -44,9 +45,10 @@ class _KernelCache(FunctionCache):
 
 def kernel(function: Callable[..., Any]) -> Any:
     """Compile a kernel at first use, or load it from the disk cache; it releases the GIL."""
+    if config.DISABLE_JIT:
+        return np.errstate(all="ignore")(function)  # numbers wrap and overflow silently, as compiled
     dispatcher = numba.njit(nogil=True, **OPTIONS)(function)
-    if not config.DISABLE_JIT:
-        dispatcher._cache = _KernelCache(function)
+    dispatcher._cache = _KernelCache(function)
     return dispatcher
 
 

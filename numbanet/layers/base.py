@@ -40,6 +40,16 @@ class Layer:
         """
         raise TypeError(f"{type(self).__name__} must define config()")
 
+    def label(self) -> str:
+        """What a summary says behind the layer's class.
+
+        Returns
+        -------
+        str
+            Such as " relu"; empty by default.
+        """
+        return ""
+
     def __repr__(self) -> str:
         return f"{type(self).__name__}({', '.join(f'{k}={v!r}' for k, v in self.config().items())})"
 

@@ -87,6 +87,16 @@ class Dense(Layer):
         graph.node("dense", (self.units,), tuple(parameters))
         activate(graph, self.activation)
 
+    def label(self) -> str:
+        """Name of the activation.
+
+        Returns
+        -------
+        str
+            For the summary.
+        """
+        return f" {self.activation.name}"
+
     def config(self) -> dict[str, Any]:
         """Settings from which the layer can be made again.
 

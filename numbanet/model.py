@@ -1,0 +1,264 @@
+"""A network: layers, the graph they describe, and one flat vector of parameters."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from numbanet.checks import nonnegative_int, positive_int
+from numbanet.data import as_features
+from numbanet.graph import Graph
+from numbanet.layers import Layer
+
+
+class Sequential:
+    """Layers one behind the other.
+
+    Parameters
+    ----------
+    layers : sequence of Layer
+        From the input to the output.
+    input_shape : tuple of int, optional
+        Shape of one sample; otherwise taken from the first data.
+    seed : int
+        Seed of the weights, where the model is not built by a trainer.
+
+    Attributes
+    ----------
+    parameters : ndarray of shape (n,)
+        All weights and biases in one vector, layer by layer; changing it changes the model.
+
+    Raises
+    ------
+    TypeError
+        If ``layers`` holds something else.
+    ValueError
+        If there is no layer, or a layer can't take what the one before gives.
+    """
+
+    def __init__(self, layers: Sequence[Layer], input_shape: tuple[int, ...] | None = None, *, seed: int = 0) -> None:
+        self.layers = list(layers)
+        if not self.layers:
+            raise ValueError("layers is empty; expected at least one layer, such as Dense(10)")
+        for i, layer in enumerate(self.layers):
+            if not isinstance(layer, Layer):
+                raise TypeError(f"layers[{i}] must be a layer such as Dense(10), got {layer!r}")
+        self.seed = nonnegative_int("seed", seed)
+        self._graph: Graph | None = None
+        self._parameters: np.ndarray | None = None
+        self._predictor: Any = None
+        if input_shape is not None:
+            self.build(input_shape)
+
+    # -- building -----------------------------------------------------------------------
+
+    def describe(self, input_shape: tuple[int, ...]) -> Graph:
+        """Graph for samples of a shape; the model itself does not change.
+
+        Parameters
+        ----------
+        input_shape : tuple of int
+            Shape of one sample.
+
+        Returns
+        -------
+        Graph
+            Nodes and parameters.
+
+        Raises
+        ------
+        ValueError
+            If a layer can't take what the one before gives.
+        """
+        shape = (input_shape,) if isinstance(input_shape, (int, np.integer)) else tuple(input_shape)
+        graph = Graph(tuple(positive_int("input_shape", n) for n in shape))
+        for index, layer in enumerate(self.layers):
+            graph.layer = index
+            layer.build(graph)
+        return graph
+
+    def build(self, input_shape: tuple[int, ...], *, dtype: str = "float32", seed: int | None = None) -> None:
+        """Create the parameters and give them their first values.
+
+        Parameters
+        ----------
+        input_shape : tuple of int
+            Shape of one sample.
+        dtype : str
+            "float32" or "float64".
+        seed : int, optional
+            Seed of the weights; the model's own by default.
+
+        Raises
+        ------
+        ValueError
+            If a layer can't take what the one before gives.
+        """
+        graph = self.describe(input_shape)
+        rng = np.random.default_rng(self.seed if seed is None else seed)
+        parameters = np.empty(graph.size, dtype)
+        for p in graph.parameters:
+            sample = p.initializer.sample(rng, p.shape, p.fan_in, p.fan_out, *p.initializer.params.values())
+            parameters[p.offset : p.end] = np.broadcast_to(sample, p.shape).ravel()
+        self._graph, self._parameters, self._predictor = graph, parameters, None
+
+    @property
+    def built(self) -> bool:
+        """Whether the input shape is known and the parameters exist."""
+        return self._graph is not None
+
+    @property
+    def graph(self) -> Graph:
+        """Description of the model that the backends read."""
+        if self._graph is None:
+            raise ValueError("the model's input shape is not known yet: fit it, or give Sequential input_shape=")
+        return self._graph
+
+    # -- parameters ---------------------------------------------------------------------
+
+    @property
+    def parameters(self) -> np.ndarray:
+        """All weights and biases in one vector."""
+        self.graph  # noqa: B018  for its error
+        assert self._parameters is not None
+        return self._parameters
+
+    @parameters.setter
+    def parameters(self, values: Any) -> None:
+        array = as_features(np.reshape(values, (1, -1)), name="parameters", dtype=self.dtype)[0]
+        if array.size != self.graph.size:
+            raise ValueError(f"parameters has {array.size} elements; the model has {self.graph.size}")
+        self.parameters[:] = array
+
+    @property
+    def dtype(self) -> str:
+        """Type of the parameters."""
+        return str(self.parameters.dtype)
+
+    def astype(self, dtype: str) -> None:
+        """Convert the parameters.
+
+        Parameters
+        ----------
+        dtype : str
+            "float32" or "float64".
+        """
+        if self.dtype != dtype:
+            self._parameters, self._predictor = self.parameters.astype(dtype), None
+
+    def get_weights(self) -> list[np.ndarray]:
+        """Copies of the parameters, each in its shape.
+
+        Returns
+        -------
+        list of ndarray
+            Kernel and bias of each layer, in order.
+        """
+        return [self.parameters[p.offset : p.end].reshape(p.shape).copy() for p in self.graph.parameters]
+
+    def set_weights(self, weights: Sequence[Any]) -> None:
+        """Replace all parameters.
+
+        Parameters
+        ----------
+        weights : sequence of array_like
+            As from `get_weights`.
+
+        Raises
+        ------
+        ValueError
+            If number or shapes differ, or a value is not finite; the model is then unchanged.
+        """
+        wanted = self.graph.parameters
+        if len(weights) != len(wanted):
+            raise ValueError(f"weights has {len(weights)} arrays; the model has {len(wanted)}")
+        vector = np.empty_like(self.parameters)
+        for p, values in zip(wanted, weights, strict=True):
+            array = np.asarray(values)
+            if array.shape != p.shape:
+                raise ValueError(f"weights '{p.name}' has shape {array.shape}; the model has {p.shape}")
+            vector[p.offset : p.end] = as_features(array.reshape(1, -1), name=f"weights '{p.name}'", dtype=self.dtype)[0]
+        self.parameters[:] = vector
+
+    # -- use ----------------------------------------------------------------------------
+
+    def predict(self, X: Any) -> np.ndarray:
+        """Outputs of the network: logits, where the loss is on logits.
+
+        Parameters
+        ----------
+        X : array_like of shape (n, ...)
+            Samples.
+
+        Returns
+        -------
+        ndarray of shape (n, ...)
+            Outputs, of the model's dtype.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If ``X`` can't be used.
+        """
+        predictor = self._predictor
+        if predictor is None:
+            predictor = self._prepare()
+        # what a kernel can take as it is goes straight there, and is checked there
+        if type(X) is np.ndarray and X.dtype is predictor.type and X.shape[1:] == predictor.input_shape and len(X):
+            outputs = predictor(self._parameters, X)
+            if outputs is not None:
+                return outputs
+        samples = as_features(X, dtype=self.dtype, shape=predictor.input_shape)
+        return predictor(self._parameters, samples)
+
+    def _prepare(self) -> Any:
+        from numbanet.cpu.predictor import Predictor
+
+        self._predictor = Predictor(self.graph, self.dtype)
+        return self._predictor
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the model to a file that holds no code.
+
+        Parameters
+        ----------
+        path : path-like
+            File, by custom with the ending ``.numbanet``.
+
+        Raises
+        ------
+        ValueError
+            If a layer uses a formula that has no name in the registry.
+        """
+        from numbanet.store import save
+
+        save(self, path)
+
+    def summary(self) -> str:
+        """Table of layers, shapes and parameters.
+
+        Returns
+        -------
+        str
+            For people.
+        """
+        graph = self.graph
+        rows = [("layer", "output shape", "parameters")]
+        shapes = {node.layer: node.output.shape for node in graph.nodes}
+        shape = graph.input.shape
+        for index, layer in enumerate(self.layers):
+            shape = shapes.get(index, shape)
+            count = sum(p.size for p in graph.parameters if p.name.startswith(f"{index}."))
+            rows.append((f"{index} {type(layer).__name__}{layer.label()}", str(shape), f"{count:,}"))
+        widths = [max(len(row[i]) for row in rows) for i in range(3)]
+        lines = [f"{a:<{widths[0]}}  {b:<{widths[1]}}  {c:>{widths[2]}}" for a, b, c in rows]
+        return "\n".join([f"input {graph.input.shape}", *lines, f"{graph.size:,} parameters, {self.dtype}"])
+
+    def __repr__(self) -> str:
+        return f"Sequential([{', '.join(map(repr, self.layers))}])"
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_predictor": None}
