@@ -6,15 +6,25 @@ that is always one. So the products forward and for dW include it.
 
 from __future__ import annotations
 
+from typing import Any
+
+from numba import types
+
 from numbanet.cpu import host
-from numbanet.cpu.jit import inline, kernel
+from numbanet.cpu.jit import invoke, kernel
 from numbanet.cpu.memory import view
 from numbanet.cpu.tile import tile
 
 HEIGHT = host.tile("float32").height  # the same for every dtype
 
 
-@inline
+def product_signature(dtype: str) -> Any:
+    """Signature of `product`, which the kernels call by its address: its many tiles are compiled once."""
+    real, i = getattr(types, dtype)[::1], types.intp
+    return types.void(real, *[i] * 4, real, *[i] * 3, real, *[i] * 7)
+
+
+@kernel
 def product(a, ao, a_row, a_k, a_block, b, bo, b_k, b_block, c, co, c_row, rows, depth, blocks, width, accumulate):
     """C[rows, width] (+)= A B for any number of rows, in tiles of nearly equal height."""
     tiles = (rows + HEIGHT - 1) // HEIGHT
@@ -30,39 +40,41 @@ def product(a, ao, a_row, a_k, a_block, b, bo, b_k, b_block, c, co, c_row, rows,
 
 @kernel
 def forward(params, hyper, work, op, base, stride, blocks, lanes):
-    """z = W' x; op: weights, x, z, inputs, units, bias (1 or 0)."""
+    """z = W' x; op: weights, x, z, inputs, units, bias (1 or 0), product."""
     inputs, units = op[4], op[5]
     for i in range(blocks):
         x = base + i * stride + op[2] * lanes
         if op[6]:
             view(work, x + inputs * lanes, lanes)[:] = 1
-        product(
-            params, op[1], 1, units, 0, work, x, lanes, 0,
+        invoke(
+            op[7], params, op[1], 1, units, 0, work, x, lanes, 0,
             work, base + i * stride + op[3] * lanes, lanes, units, inputs + op[6], 1, lanes, 0,
         )  # fmt: skip
 
 
 @kernel
 def backward(params, hyper, work, op, base, stride, blocks, lanes):
-    """dx = W dz; op: weights, dz, dx, inputs, units."""
+    """dx = W dz; op: weights, dz, dx, inputs, units, product."""
     inputs, units = op[4], op[5]
     for i in range(blocks):
-        product(
-            params, op[1], units, 1, 0, work, base + i * stride + op[2] * lanes, lanes, 0,
+        invoke(
+            op[6], params, op[1], units, 1, 0, work, base + i * stride + op[2] * lanes, lanes, 0,
             work, base + i * stride + op[3] * lanes, lanes, inputs, units, 1, lanes, 0,
         )  # fmt: skip
 
 
 @kernel
 def gradient(grads, at, work, op, base, stride, blocks, lanes, first, last, accumulate):
-    """Rows of dW (+)= x dz' over blocks, at ``grads[at]``; op: weights, rows, units, x, dz as panels, vector."""
+    """Rows of dW (+)= x dz' over blocks, at ``grads[at]``; op: weights, rows, units, x, dz as panels,
+    vector, product.
+    """
     units, vector = op[3], op[6]
     x = base + (op[4] + first) * lanes
     panel = base + op[5] * lanes
     for u in range(0, units, 2 * vector):
         width = 2 * vector if units - u > vector else vector
-        product(
-            work, x, lanes, 1, stride, work, panel, width, stride,
+        invoke(
+            op[7], work, x, lanes, 1, stride, work, panel, width, stride,
             grads, at + u, units, last - first, lanes, blocks, min(width, units - u), accumulate,
         )  # fmt: skip
         panel += width * lanes

@@ -11,8 +11,9 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
+from numba import typeof, types
 
-from numbanet.cpu.jit import inline, invoke, kernel
+from numbanet.cpu.jit import address, inline, invoke, kernel
 from numbanet.cpu.lanes import COUNT, gather, scatter
 from numbanet.cpu.memory import view
 from numbanet.cpu.threads import barrier
@@ -51,6 +52,7 @@ class Data(NamedTuple):
     weights: np.ndarray  # empty: all one
     order: np.ndarray
     losses: np.ndarray  # float64, one a block of a batch
+    lost: np.ndarray  # float64, the batch's mean loss, one a worker
     results: np.ndarray  # float64, (epoch, mean loss and weight)
     norms: np.ndarray  # float64, one a chunk of parameters
 
@@ -68,7 +70,6 @@ class Plan(NamedTuple):
     vector: int
     stride: int  # elements of a block in work
     span: int  # blocks that a worker, or the team if it shares them, takes at a time
-    shared: int  # whether the team shares blocks and the one gradient
     fused: int  # elements of a worker's gradients where they are used up as they come, else 0
     input_row: int
     target_row: int
@@ -82,6 +83,9 @@ class Plan(NamedTuple):
     step: int  # row of the table at which this call starts
     coefficients: int  # columns of the table
     clip_norm: float
+    run_step: int  # addresses of `shared_step` or `private_step`, `passes` and `use_gradients`: each is compiled once
+    run_passes: int
+    run_updates: int
 
 
 @inline
@@ -234,7 +238,7 @@ def use_gradients(worker, plan, data, memory, ops, meeting, step, accumulators):
             apply(memory, ops.updates, step, first, last, first)
 
 
-@kernel
+@inline
 def project(worker, plan, memory, ops, meeting, step):
     """Constrain the weights that enter each unit of this worker's share of the units."""
     if ops.projections.size > 0:
@@ -256,7 +260,7 @@ def fused_rows(columns):
 def shared_step(worker, plan, data, memory, ops, meeting, step, start, count, total):
     """One step in which the team shares the blocks, then the rows of the gradient.
 
-    No sum depends on the number of workers. Returns the batch's mean loss.
+    No sum depends on the number of workers.
     """
     blocks = (count + plan.lanes - 1) // plan.lanes
     loss = 0.0
@@ -264,13 +268,14 @@ def shared_step(worker, plan, data, memory, ops, meeting, step, start, count, to
         end = min(begin + plan.span, blocks)
         mine, past = split(end - begin, worker, plan.workers)
         if mine < past:
-            passes(plan, data, memory, ops, mine * plan.stride, begin + mine, begin + past, start, count, total)
+            invoke(plan.run_passes, plan, data, memory, ops, mine * plan.stride, begin + mine, begin + past, start, count, total)
         barrier(meeting, worker, plan.workers)
         if plan.target > 0:
             for i in range(begin, end):
                 loss += data.losses[i]
         if end == blocks and (ops.gradients.size == 0 or not np.isfinite(loss)):
-            return loss
+            data.lost[8 * worker] = loss
+            return
         for k in range(ops.gradients.size // WIDTH):
             op = view(ops.gradients, k * WIDTH, WIDTH)
             lo, hi = split(op[2], worker, plan.workers)
@@ -287,9 +292,9 @@ def shared_step(worker, plan, data, memory, ops, meeting, step, start, count, to
             barrier(meeting, worker, plan.workers)
     if not plan.fused:
         barrier(meeting, worker, plan.workers)
-        use_gradients(worker, plan, data, memory, ops, meeting, step, 1)
+        invoke(plan.run_updates, worker, plan, data, memory, ops, meeting, step, 1)
     project(worker, plan, memory, ops, meeting, step)
-    return loss
+    data.lost[8 * worker] = loss
 
 
 @kernel
@@ -302,7 +307,7 @@ def private_step(worker, plan, data, memory, ops, meeting, step, start, count, t
     accumulate = 0
     for begin in range(worker * plan.span, blocks, plan.workers * plan.span):
         end = min(begin + plan.span, blocks)
-        passes(plan, data, memory, ops, base, begin, end, start, count, total)
+        invoke(plan.run_passes, plan, data, memory, ops, base, begin, end, start, count, total)
         for k in range(ops.gradients.size // WIDTH):
             op = view(ops.gradients, k * WIDTH, WIDTH)
             add_gradient(plan, memory, grads, op[1], op, base, begin, end, count, 0, op[2], accumulate)
@@ -312,9 +317,10 @@ def private_step(worker, plan, data, memory, ops, meeting, step, start, count, t
     for i in range(blocks):
         loss += data.losses[i]
     if ops.gradients.size > 0 and np.isfinite(loss):
-        use_gradients(worker, plan, data, memory, ops, meeting, step, min(plan.workers, (blocks + plan.span - 1) // plan.span))
+        busy = min(plan.workers, (blocks + plan.span - 1) // plan.span)
+        invoke(plan.run_updates, worker, plan, data, memory, ops, meeting, step, busy)
         project(worker, plan, memory, ops, meeting, step)
-    return loss
+    data.lost[8 * worker] = loss
 
 
 @kernel
@@ -339,10 +345,8 @@ def train(worker, plan, data, memory, ops, meeting):
             done = epoch * steps + k
             step = view(memory.table, (plan.step + done) * plan.coefficients, plan.coefficients)
             share = max(total, 1e-30)  # a batch of weight zero has no gradient
-            if plan.shared:
-                loss = shared_step(worker, plan, data, memory, ops, meeting, step, start, count, share)
-            else:
-                loss = private_step(worker, plan, data, memory, ops, meeting, step, start, count, share)
+            invoke(plan.run_step, worker, plan, data, memory, ops, meeting, step, start, count, share)
+            loss = data.lost[8 * worker]
             if not np.isfinite(loss):
                 return done
             lost += loss * total
@@ -352,6 +356,19 @@ def train(worker, plan, data, memory, ops, meeting):
             data.results[2 * epoch] = lost / mass
             data.results[2 * epoch + 1] = mass
     return -1
+
+
+def addresses(plan, data, memory, ops, meeting, shared):
+    """Addresses of the parts that the driver calls, for the types of these arguments."""
+    i, real, step = types.intp, types.float64, typeof(memory.table)
+    kinds = [typeof(x) for x in (plan, data, memory, ops)]
+    team = [i, *kinds, typeof(meeting), step]
+    run_step = shared_step if shared else private_step
+    return {
+        "run_step": address(run_step, types.void(*team, i, i, real)),
+        "run_passes": address(passes, types.void(*kinds, i, i, i, i, i, real)),
+        "run_updates": address(use_gradients, types.void(*team, i)),
+    }
 
 
 @inline

@@ -73,6 +73,7 @@ class Engine:
         self.steps_done = 0
         self._programs: dict[tuple[bool, bool], tuple[Program, UpdateProgram]] = {}
         self._buffers: dict[str, np.ndarray] = {}
+        self._addresses: dict[bool, dict[str, int]] = {}
 
     # -- what the trainer calls ---------------------------------------------------------
 
@@ -246,18 +247,22 @@ class Engine:
         )  # fmt: skip
         data = driver.Data(
             inputs.reshape(-1), targets.reshape(-1), none if weights is None else weights,
-            self.order, np.zeros(-(-batch // lanes)), np.zeros(2 * epochs),
+            self.order, np.zeros(-(-batch // lanes)), np.zeros(8 * workers),
+            np.zeros(2 * epochs),
             np.zeros(-(-self.graph.size // driver.CHUNK)),
         )  # fmt: skip
         plan = driver.Plan(
             workers=workers, samples=samples, batch=batch, features=self.graph.input.size,
             target=program.target_columns, outputs=self.graph.output.size, lanes=lanes,
-            vector=program.tile.vector, stride=program.stride, span=span, shared=int(shared), fused=fused,
+            vector=program.tile.vector, stride=program.stride, span=span, fused=fused,
             input_row=program.place(self.graph.input), target_row=program.target_row, weight_row=program.weight_row,
             total_row=program.total_row, output_row=program.place(self.graph.output), seed=seed, epoch=epoch,
             epochs=epochs, shuffle=int(shuffle), step=0, coefficients=table.size // max(1, -(-samples // batch) * epochs),
-            clip_norm=norm,
+            clip_norm=norm, run_step=0, run_passes=0, run_updates=0,
         )  # fmt: skip
         meet = meeting(workers)
+        if shared not in self._addresses:
+            self._addresses[shared] = driver.addresses(plan, data, memory, ops, meet, shared)
+        plan = plan._replace(**self._addresses[shared])
         failed = run_team(workers, lambda worker: driver.train(worker, plan, data, memory, ops, meet), meet)
         return data.results[::2], failed

@@ -47,12 +47,12 @@ def kernel(function: Callable[..., Any]) -> Any:
     """Compile a kernel at first use, or load it from the disk cache; it releases the GIL."""
     if config.DISABLE_JIT:
         return np.errstate(all="ignore")(function)  # numbers wrap and overflow silently, as compiled
-    dispatcher = numba.njit(nogil=True, **OPTIONS)(function)
+    dispatcher = numba.njit(nogil=True, no_cfunc_wrapper=True, **OPTIONS)(function)
     dispatcher._cache = _KernelCache(function)
     return dispatcher
 
 
-inline = numba.njit(forceinline=True, **OPTIONS)
+inline = numba.njit(forceinline=True, no_cpython_wrapper=True, no_cfunc_wrapper=True, **OPTIONS)
 
 
 def signatures(dtype: str) -> tuple[Any, Any, Any]:

@@ -57,6 +57,7 @@ class Program:
         self.tile = host.tile(dtype)
         pass_, gradient, self.update_signature = signatures(dtype)
         self.passes, self.gradients = Table(pass_), Table(gradient)
+        self.product = address(dense.product, dense.product_signature(dtype))
         self.hyper: list[float] = []
         self.rows = 0
         self._places: dict[Value, int] = {graph.input: self.reserve(graph.input.size + 1)}
@@ -155,7 +156,7 @@ def dense_forward(program: Program, node: Node) -> None:
     weights = node.parameters[0]
     program.passes.add(
         dense.forward, weights.offset, program.place(node.input), program.place(node.output),
-        node.input.size, node.output.size, len(node.parameters) - 1,
+        node.input.size, node.output.size, len(node.parameters) - 1, program.product,
     )  # fmt: skip
 
 
@@ -167,10 +168,12 @@ def dense_backward(program: Program, node: Node) -> None:
     if node.input is not program.graph.input:
         program.passes.add(
             dense.backward, weights.offset, program.slope(node.output), program.slope(node.input),
-            node.input.size, units,
+            node.input.size, units, program.product,
         )  # fmt: skip
     rows = node.input.size + len(node.parameters) - 1
-    program.gradients.add(dense.gradient, weights.offset, rows, units, program.place(node.input), panel, vector)
+    program.gradients.add(
+        dense.gradient, weights.offset, rows, units, program.place(node.input), panel, vector, program.product
+    )
 
 
 def activation_forward(program: Program, node: Node) -> None:
