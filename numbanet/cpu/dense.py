@@ -21,20 +21,28 @@ HEIGHT = host.tile("float32").height  # the same for every dtype
 def product_signature(dtype: str) -> Any:
     """Signature of `product`, which the kernels call by its address: its many tiles are compiled once."""
     real, i = getattr(types, dtype)[::1], types.intp
-    return types.void(real, *[i] * 4, real, *[i] * 3, real, *[i] * 7)
+    return types.void(real, *[i] * 4, real, *[i] * 4, real, *[i] * 9)
 
 
 @kernel
-def product(a, ao, a_row, a_k, a_block, b, bo, b_k, b_block, c, co, c_row, rows, depth, blocks, width, accumulate):
-    """C[rows, width] (+)= A B for any number of rows, in tiles of nearly equal height."""
+def product(
+    a, ao, a_row, a_k, a_block, b, bo, b_k, b_block, b_strip,
+    c, co, c_row, c_strip, rows, depth, blocks, width, strips, accumulate,
+):  # fmt: skip
+    """C[rows, width] (+)= A B for any number of rows, in tiles of nearly equal height.
+
+    Done for each of ``strips`` B and C; a tile's rows of A, which may be the larger matrix, are
+    used for all of them while they are in the cache.
+    """
     tiles = (rows + HEIGHT - 1) // HEIGHT
     row = 0
     for i in range(tiles):
         height = (rows - row + tiles - i - 1) // (tiles - i)
-        tile(
-            height, a, ao + row * a_row, a_row, a_k, a_block, b, bo, b_k, b_block,
-            c, co + row * c_row, c_row, depth, blocks, width, accumulate,
-        )  # fmt: skip
+        for strip in range(strips):
+            tile(
+                height, a, ao + row * a_row, a_row, a_k, a_block, b, bo + strip * b_strip, b_k, b_block,
+                c, co + row * c_row + strip * c_strip, c_row, depth, blocks, width, accumulate,
+            )  # fmt: skip
         row += height
 
 
@@ -42,31 +50,30 @@ def product(a, ao, a_row, a_k, a_block, b, bo, b_k, b_block, c, co, c_row, rows,
 def forward(params, hyper, work, op, base, stride, blocks, lanes):
     """z = W' x; op: weights, x, z, inputs, units, bias (1 or 0), product."""
     inputs, units = op[4], op[5]
-    for i in range(blocks):
-        x = base + i * stride + op[2] * lanes
-        if op[6]:
-            view(work, x + inputs * lanes, lanes)[:] = 1
-        invoke(
-            op[7], params, op[1], 1, units, 0, work, x, lanes, 0,
-            work, base + i * stride + op[3] * lanes, lanes, units, inputs + op[6], 1, lanes, 0,
-        )  # fmt: skip
+    if op[6]:
+        for i in range(blocks):
+            view(work, base + i * stride + (op[2] + inputs) * lanes, lanes)[:] = 1
+    invoke(
+        op[7], params, op[1], 1, units, 0, work, base + op[2] * lanes, lanes, 0, stride,
+        work, base + op[3] * lanes, lanes, stride, units, inputs + op[6], 1, lanes, blocks, 0,
+    )  # fmt: skip
 
 
 @kernel
 def backward(params, hyper, work, op, base, stride, blocks, lanes):
     """dx = W dz; op: weights, dz, dx, inputs, units, product."""
     inputs, units = op[4], op[5]
-    for i in range(blocks):
-        invoke(
-            op[6], params, op[1], units, 1, 0, work, base + i * stride + op[2] * lanes, lanes, 0,
-            work, base + i * stride + op[3] * lanes, lanes, inputs, units, 1, lanes, 0,
-        )  # fmt: skip
+    invoke(
+        op[6], params, op[1], units, 1, 0, work, base + op[2] * lanes, lanes, 0, stride,
+        work, base + op[3] * lanes, lanes, stride, inputs, units, 1, lanes, blocks, 0,
+    )  # fmt: skip
 
 
 @kernel
 def gradient(grads, at, work, op, base, stride, blocks, lanes, first, last, accumulate):
-    """Rows of dW (+)= x dz' over blocks, at ``grads[at]``; op: weights, rows, units, x, dz as panels,
-    vector, product.
+    """Rows of dW (+)= x dz' over blocks, at ``grads[at]``.
+
+    Op: weights, rows, units, x, dz as panels, vector, product.
     """
     units, vector = op[3], op[6]
     x = base + (op[4] + first) * lanes
@@ -74,7 +81,7 @@ def gradient(grads, at, work, op, base, stride, blocks, lanes, first, last, accu
     for u in range(0, units, 2 * vector):
         width = 2 * vector if units - u > vector else vector
         invoke(
-            op[7], work, x, lanes, 1, stride, work, panel, width, stride,
-            grads, at + u, units, last - first, lanes, blocks, min(width, units - u), accumulate,
+            op[7], work, x, lanes, 1, stride, work, panel, width, stride, 0,
+            grads, at + u, units, 0, last - first, lanes, blocks, min(width, units - u), 1, accumulate,
         )  # fmt: skip
         panel += width * lanes

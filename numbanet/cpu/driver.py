@@ -124,9 +124,10 @@ def load_block(plan, data, memory, at, first, count, lanes, total):
         gather(data.targets, plan.target, data.order, first, count, memory.work, at + plan.target_row * lanes, lanes, plan.vector)
         weight = view(memory.work, at + plan.weight_row * lanes, lanes)
         for i in range(lanes):
-            weight[i] = 0
-        for i in range(count):
-            weight[i] = 1 / total if data.weights.size == 0 else data.weights[data.order[first + i]] / total
+            weight[i] = 1 / total if i < count else 0.0
+        if data.weights.size > 0:
+            for i in range(count):
+                weight[i] *= data.weights[data.order[first + i]]
 
 
 @inline

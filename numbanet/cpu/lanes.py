@@ -33,6 +33,47 @@ def _shuffle(v: Vectors, rows: list) -> list:
     return rows
 
 
+def _quarters(v: Vectors, rows: list) -> list:
+    """Transpose of 4 x 4 within each quarter of four vectors, in two rounds of shuffles."""
+    n = v.width
+
+    def shuffle(x: Any, y: Any, pattern: tuple[int, int, int, int]) -> Any:
+        mask = [4 * q + i + (n if i >= 4 else 0) - (4 if i >= 4 else 0) for q in range(n // 4) for i in pattern]
+        return v.b.shuffle_vector(x, y, ir.Constant(ir.VectorType(I32, n), mask))
+
+    low, high = (0, 4, 1, 5), (2, 6, 3, 7)
+    pairs = [shuffle(rows[i], rows[i + 1], half) for half in (low, high) for i in (0, 2)]
+    first, second = (0, 1, 4, 5), (2, 3, 6, 7)
+    return [shuffle(pairs[i], pairs[i + 1], half) for i in (0, 2) for half in (first, second)]
+
+
+def _load_quarters(v: Vectors, pointers: list, columns: Any) -> list:
+    """Vectors of rows k, k + 4, k + 8, ... side by side, of at most four columns each."""
+    quarter = Vectors(v.b, v.type.element, 4)
+    mask = quarter.first(columns)
+    parts = {row: quarter.load_masked(p, mask) for row, p in enumerate(pointers)}
+    offset = 4
+    while offset < v.width:
+        both = ir.Constant(ir.VectorType(I32, 2 * offset), list(range(2 * offset)))
+        parts = {
+            row: v.b.shuffle_vector(part, parts[row + offset], both)
+            for row, part in parts.items()
+            if row // offset % 2 == 0
+        }
+        offset *= 2
+    return list(parts.values())
+
+
+def _store_columns(v: Vectors, values: list, outs: list, columns: Any, done: Any) -> None:
+    """Store as many of the vectors as there are columns, then leave for ``done``."""
+    for c, (value, place) in enumerate(zip(values, outs, strict=False)):
+        store = v.b.append_basic_block(f"column.{c}")
+        v.b.cbranch(v.b.icmp_signed(">", columns, integer(c)), store, done)
+        v.b.position_at_end(store)
+        v.store(value, place)
+    v.b.branch(done)
+
+
 def _least(b: ir.IRBuilder, value: Any, other: Any) -> Any:
     """The smaller of two integers."""
     other = integer(other) if isinstance(other, int) else other
@@ -64,14 +105,14 @@ def _transpose_function(module: ir.Module, element: ir.Type, width: int) -> ir.F
         for value, place in zip(_shuffle(v, [v.load(p) for p in pointers]), outs, strict=True):
             v.store(value, place)
         b.branch(done)
+    if width > 4:
+        narrow, wide = b.append_basic_block("narrow"), b.append_basic_block("wide")
+        b.cbranch(b.icmp_signed("<=", columns, integer(4)), narrow, wide)
+        b.position_at_end(narrow)
+        _store_columns(v, _quarters(v, _load_quarters(v, pointers, columns)), outs, columns, done)
+        b.position_at_end(wide)
     mask = v.first(columns)
-    values = _shuffle(v, [v.load_masked(p, mask) for p in pointers])
-    for c, (value, place) in enumerate(zip(values[:-1], outs, strict=False)):
-        store = b.append_basic_block(f"column.{c}")
-        b.cbranch(b.icmp_signed(">", columns, integer(c)), store, done)
-        b.position_at_end(store)
-        v.store(value, place)
-    b.branch(done)
+    _store_columns(v, _shuffle(v, [v.load_masked(p, mask) for p in pointers])[:-1], outs, columns, done)
     b.position_at_end(done)
     b.ret_void()
     return function
