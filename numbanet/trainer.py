@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import sys
 import time
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -419,7 +420,10 @@ class Trainer:
         self.model.astype(self.dtype)
         if self._engine is None:
             from numbanet.cpu.engine import Engine, available_threads
+            from numbanet.cpu.generate import first_use
 
+            if first_use(self.dtype):
+                print(f"numbanet compiles its {self.dtype} kernels for this machine, once ...", file=sys.stderr)
             self._engine = Engine(
                 self.model.graph, self.loss, self.optimizer, self.schedule, self.regularizer, dtype=self.dtype,
                 threads=self.threads or available_threads(), deterministic=self.deterministic,

@@ -19,7 +19,8 @@ from numbanet.cpu.memory import view
 from numbanet.cpu.threads import barrier
 
 WIDTH = 12  # integers of an operation
-CHUNK = 8192  # parameters updated at a time, so that their gradients are still in the cache
+CHUNK = 2048  # parameters updated at a time; partial sums over them don't depend on the workers
+FUSED = 8192  # gradients computed before they are used up, while they are in the cache
 
 
 class Operations(NamedTuple):
@@ -254,7 +255,7 @@ def project(worker, plan, memory, ops, meeting, step):
 @inline
 def fused_rows(columns):
     """Rows of a gradient that are computed and used up at a time: whole tiles, still in the cache."""
-    return max(24, CHUNK // columns)
+    return max(24, FUSED // columns)
 
 
 @kernel
@@ -305,21 +306,21 @@ def private_step(worker, plan, data, memory, ops, meeting, step, start, count, t
     size = memory.params.size if ops.gradients.size > 0 else 0
     grads = view(memory.grads, worker * size, size)
     base = worker * plan.span * plan.stride
-    accumulate = 0
-    for begin in range(worker * plan.span, blocks, plan.workers * plan.span):
-        end = min(begin + plan.span, blocks)
+    lo, hi = split(blocks, worker, plan.workers)
+    if lo == hi:
+        grads[:] = 0
+    for begin in range(lo, hi, plan.span):
+        end = min(begin + plan.span, hi)
         invoke(plan.run_passes, plan, data, memory, ops, base, begin, end, start, count, total)
         for k in range(ops.gradients.size // WIDTH):
             op = view(ops.gradients, k * WIDTH, WIDTH)
-            add_gradient(plan, memory, grads, op[1], op, base, begin, end, count, 0, op[2], accumulate)
-        accumulate = 1
+            add_gradient(plan, memory, grads, op[1], op, base, begin, end, count, 0, op[2], int(begin > lo))
     barrier(meeting, worker, plan.workers)
     loss = 0.0
     for i in range(blocks):
         loss += data.losses[i]
     if ops.gradients.size > 0 and np.isfinite(loss):
-        busy = min(plan.workers, (blocks + plan.span - 1) // plan.span)
-        invoke(plan.run_updates, worker, plan, data, memory, ops, meeting, step, busy)
+        invoke(plan.run_updates, worker, plan, data, memory, ops, meeting, step, plan.workers)
         project(worker, plan, memory, ops, meeting, step)
     data.lost[8 * worker] = loss
 

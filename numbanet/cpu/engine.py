@@ -233,9 +233,9 @@ class Engine:
         self.order = np.arange(samples)
         training = ops.gradients.size > 0
         fused = 0
-        if shared and norm == 0 and ops.updates.size and self.graph.size > 4 * driver.CHUNK and batch <= span * lanes:
+        if shared and norm == 0 and ops.updates.size and self.graph.size > 4 * driver.FUSED and batch <= span * lanes:
             columns = [row[3] for row in program.gradients.rows]
-            fused = max(max(24, driver.CHUNK // n) * n for n in columns)
+            fused = max(driver.FUSED, 24 * max(columns))
         grads = none
         if training:
             gradients = fused * workers if fused else self.graph.size * (1 if shared else workers)

@@ -16,6 +16,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from numba import config
+
 from numbanet import math as simd
 from numbanet.cpu.jit import fingerprint, inline, kernel
 from numbanet.cpu.memory import grid, view
@@ -45,6 +47,15 @@ def folder() -> Path:
             return path
     except OSError:  # a read-only home: compile anew in each process
         return Path(tempfile.mkdtemp(prefix="numbanet-"))
+
+
+def first_use(dtype: str) -> bool:
+    """Whether kernels of a type have not been compiled on this machine; True once only."""
+    marker = folder() / f"used-{dtype}"
+    if config.DISABLE_JIT or marker.exists():
+        return False
+    marker.touch()
+    return True
 
 
 def translator(dtype: str) -> Translator:
