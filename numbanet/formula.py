@@ -11,66 +11,17 @@ from __future__ import annotations
 import ast
 import builtins
 import copy
-import inspect
-import linecache
 import math
 import types
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from functools import lru_cache
 from typing import Any, cast
 
 import numpy as np
 
+from numbanet._source import FormulaError, definition
+
 _BUILTINS = {"abs", "min", "max", "len", "range", "float", "int", "bool", "pow"}
-
-
-class FormulaError(TypeError):
-    """A formula uses what can't be compiled; the message names its file and line."""
-
-
-@lru_cache(maxsize=64)
-def _parse(text: str) -> ast.Module:
-    return ast.parse(text)
-
-
-def _definition(function: types.FunctionType) -> ast.FunctionDef | ast.Lambda:
-    """Syntax tree of a function, also of one of several lambdas in a line."""
-    code = function.__code__
-    try:
-        linecache.checkcache(code.co_filename)
-        lines, _ = inspect.findsource(function)
-        tree = _parse("".join(lines))
-    except (OSError, SyntaxError) as error:
-        raise FormulaError(
-            f"the source of formula '{function.__qualname__}' can't be read ({error}); "
-            "define it in a file or a notebook cell"
-        ) from None
-    found = []
-    for node in ast.walk(tree):
-        if isinstance(node, ast.FunctionDef) and node.name == code.co_name:
-            first = min([node.lineno, *(d.lineno for d in node.decorator_list)])
-            if first == code.co_firstlineno:
-                return node
-        elif isinstance(node, ast.Lambda) and code.co_name == "<lambda>" and _covers(node, code):
-            found.append(node)
-    if not found:
-        raise FormulaError(
-            f"{code.co_filename}:{code.co_firstlineno}: the source of formula '{function.__qualname__}' "
-            "is not what was compiled; was the file changed after it was imported?"
-        )
-    return min(found, key=lambda n: ((n.end_lineno or 0) - n.lineno, (n.end_col_offset or 0) - n.col_offset))
-
-
-def _covers(node: ast.Lambda, code: types.CodeType) -> bool:
-    if [a.arg for a in node.args.args] != list(code.co_varnames[: code.co_argcount]):
-        return False
-    body = node.body
-    start, end = (body.lineno, body.col_offset), (cast(int, body.end_lineno), cast(int, body.end_col_offset))
-    places = [p for p in code.co_positions() if None not in p and p[3] != p[2]]
-    inside = [p for p in places if (p[0], p[2]) >= start and (p[1], p[3]) <= end]
-    # the prologue (RESUME, cells) is placed at the lambda itself
-    return len(inside) >= 1 and any((p[0], p[2]) == start or (p[1], p[3]) == end for p in inside)
 
 
 @dataclass
@@ -138,7 +89,7 @@ class Translator:
 class _Rewriter(ast.NodeTransformer):
     def __init__(self, owner: Translator, function: types.FunctionType, rows: tuple[int, ...]) -> None:
         self.owner, self.target = owner, function
-        self.node = copy.deepcopy(_definition(function))  # it is rewritten in place
+        self.node = copy.deepcopy(definition(function))  # it is rewritten in place
         self.arguments = [a.arg for a in self.node.args.args]
         self.rows = {self.arguments[i] for i in rows}
         self.loops: set[str] = set()
@@ -172,14 +123,8 @@ class _Rewriter(ast.NodeTransformer):
             body = self.strip(body)
         else:
             body = [self.visit(s) for s in body]
-        node = ast.FunctionDef(
-            name=name,
-            args=ast.arguments([], [ast.arg(a) for a in arguments], None, [], [], None, []),
-            body=body or [ast.Pass()],
-            decorator_list=[],
-            returns=None,
-            type_params=[],
-        )
+        node = cast(ast.FunctionDef, ast.parse(f"def {name}({', '.join(arguments)}): pass").body[0])
+        node.body = body or [ast.Pass()]
         return ast.fix_missing_locations(node)
 
     def strip(self, body: list[ast.stmt]) -> list[ast.stmt]:
@@ -278,7 +223,7 @@ class _Rewriter(ast.NodeTransformer):
             return inner if self.integer else self.cast(inner)
         if value is pow and len(arguments) == 2:
             return self.visit_BinOp(ast.copy_location(ast.BinOp(node.args[0], ast.Pow(), node.args[1]), node))
-        if value in (abs, min, max):
+        if isinstance(value, types.BuiltinFunctionType) and value in (abs, min, max):
             return ast.Call(ast.Name(value.__name__, ast.Load()), arguments, [])
         return ast.Call(ast.Name(self.callee(node, value), ast.Load()), arguments, [])
 
@@ -288,11 +233,12 @@ class _Rewriter(ast.NodeTransformer):
         return ast.parse(f"{node.id}.shape[0]", mode="eval").body
 
     def callee(self, node: ast.AST, value: Any) -> str:
-        if getattr(math, getattr(value, "__name__", ""), None) is value:
+        own = getattr(value, "__name__", "")
+        if own and getattr(math, own, None) is value:
             try:
-                name = self.owner.twin(value.__name__, self.owner.dtype)
-            except (KeyError, ValueError) as error:
-                raise self.error(node, f"calls math.{value.__name__}: {error}") from None
+                name = self.owner.twin(own, self.owner.dtype)
+            except ValueError as error:
+                raise self.error(node, f"calls math.{own}: {error}") from None
             self.owner.source.imports.add(name)
             return name
         if isinstance(getattr(value, "py_func", value), types.FunctionType):
@@ -316,7 +262,7 @@ class _Rewriter(ast.NodeTransformer):
         if isinstance(value, (bool, np.bool_)):
             return ast.Constant(bool(value))
         if isinstance(value, (int, float, np.integer, np.floating)):
-            return ast.Constant(int(value)) if self.integer else self.number(value)
+            return ast.Constant(int(value)) if self.integer else self.number(float(value))
         raise self.error(node, f"uses '{ast.unparse(node)}', a {type(value).__name__}; only numbers can be captured")
 
     def resolve(self, node: ast.expr) -> Any:
@@ -352,11 +298,3 @@ _ALLOWED = (
     ast.UnaryOp, ast.BoolOp, ast.Compare, ast.Call, ast.Name, ast.Constant, ast.Tuple, ast.Subscript, ast.Attribute,
     ast.operator, ast.unaryop, ast.boolop, ast.cmpop, ast.expr_context,
 )  # fmt: skip
-
-
-def reads(function: Callable[..., Any], argument: int) -> bool:
-    """Whether the body of a formula mentions its argument of that position."""
-    node = _definition(cast(types.FunctionType, getattr(function, "py_func", function)))
-    name = node.args.args[argument].arg
-    body = [node.body] if isinstance(node, ast.Lambda) else node.body
-    return any(isinstance(n, ast.Name) and n.id == name for part in body for n in ast.walk(part))

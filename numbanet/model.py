@@ -180,7 +180,8 @@ class Sequential:
             array = np.asarray(values)
             if array.shape != p.shape:
                 raise ValueError(f"weights '{p.name}' has shape {array.shape}; the model has {p.shape}")
-            vector[p.offset : p.end] = as_features(array.reshape(1, -1), name=f"weights '{p.name}'", dtype=self.dtype)[0]
+            name = f"weights '{p.name}'"
+            vector[p.offset : p.end] = as_features(array.reshape(1, -1), name=name, dtype=self.dtype)[0]
         self.parameters[:] = vector
 
     # -- use ----------------------------------------------------------------------------

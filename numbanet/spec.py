@@ -72,6 +72,16 @@ class Plugin:
     def with_params(self, **params: float) -> Self:
         """Copy with some parameters replaced.
 
+        Parameters
+        ----------
+        **params : float
+            New values by name.
+
+        Returns
+        -------
+        Plugin
+            Of the same class.
+
         Raises
         ------
         TypeError
@@ -98,10 +108,10 @@ class Activation(Plugin):
     derivative : callable
         ``derivative(x, y, *params)``, dy/dx at ``x`` where ``y = forward(x)``. With ``row``:
         ``derivative(x, y, gradient, *params)`` turns ``gradient`` from d/dy into d/dx in place.
-    params : mapping of str to float
-        Parameters with their defaults.
     row : bool
         Whether the formulas take a sample's whole row.
+    params : mapping of str to float
+        Parameters with their defaults.
     """
 
     forward: Formula = None  # type: ignore[assignment]
@@ -130,8 +140,6 @@ class Loss(Plugin):
         whole rows, fills ``gradient`` and returns the sample's loss.
     derivative : callable
         ``derivative(output, target, *params)``, d loss / d output; not with ``row``.
-    params : mapping of str to float
-        Parameters with their defaults.
     row : bool
         Whether the formula takes a sample's whole row.
     link : str
@@ -140,6 +148,8 @@ class Loss(Plugin):
     targets : str
         What targets may be: "real", "positive", "nonnegative", "binary" (in [0, 1]), "sign"
         (-1 and 1; 0 is read as -1) or "classes" (integer labels, one-hot or soft rows).
+    params : mapping of str to float
+        Parameters with their defaults.
     """
 
     loss: Formula = None  # type: ignore[assignment]
@@ -175,10 +185,10 @@ class Regularizer(Plugin):
     project : callable, optional
         ``project(w, *params)`` changes ``w``, the row of weights that enter one unit, in place;
         called after every step.
-    params : mapping of str to float
-        Parameters with their defaults.
     biases : bool
         Whether biases are penalised too.
+    params : mapping of str to float
+        Parameters with their defaults.
     """
 
     penalty: Formula | None = None
@@ -210,14 +220,14 @@ class Optimizer(Plugin):
     coefficients : callable, optional
         ``coefficients(step, *params)`` returns a tuple of numbers that all parameters share in
         a step; computed in float64, ``step`` counting from 1.
-    params : mapping of str to float
-        Parameters with their defaults; ``learning_rate`` is one, and follows the schedule.
     decay : tuple of str
         Parameters taken as 0 for biases.
     schedule : Schedule or str, optional
         How the learning rate changes.
     clip_value, clip_norm : float, optional
         Largest magnitude of a gradient's element; largest Euclidean norm of the whole gradient.
+    params : mapping of str to float
+        Parameters with their defaults; ``learning_rate`` is one, and follows the schedule.
     """
 
     update: Formula = None  # type: ignore[assignment]
@@ -315,10 +325,10 @@ class Metric(Plugin):
         ``compute(target, prediction, weight, *params)`` with arrays of shapes ``(n, k)``,
         ``(n, outputs)`` and ``(n,)`` returns a float. For losses on classes ``target`` holds
         the labels, shape ``(n,)``.
-    params : mapping of str to float
-        Parameters with their defaults.
     greater_is_better : bool
         Whether a larger value is a better one.
+    params : mapping of str to float
+        Parameters with their defaults.
     """
 
     compute: Formula = None  # type: ignore[assignment]

@@ -94,7 +94,8 @@ def load(path: str | os.PathLike[str]) -> Sequential:
             for p in graph.parameters:
                 piece = file.get_slice(p.name)
                 if tuple(piece.get_shape()) != p.shape:
-                    raise FormatError(f"{path}: parameter '{p.name}' has shape {piece.get_shape()}, its layer {p.shape}")
+                    found = piece.get_shape()
+                    raise FormatError(f"{path}: parameter '{p.name}' has shape {found}, in its layer {p.shape}")
             weights = [file.get_tensor(p.name) for p in graph.parameters]
     except (SafetensorError, KeyError, TypeError, json.JSONDecodeError) as error:
         raise FormatError(f"{path} can't be read as a numbanet model: {error}") from error
@@ -122,9 +123,9 @@ def _pack_spec(spec: Plugin) -> dict[str, Any]:
 
 
 def _layer(entry: dict[str, Any]) -> Layer:
-    name = entry["class"]
-    if name not in layers_module.__all__ or name == "Layer":
-        raise FormatError(f"unknown layer '{name}'; known: {', '.join(n for n in layers_module.__all__ if n != 'Layer')}")
+    name, known = entry["class"], [n for n in layers_module.__all__ if n != "Layer"]
+    if name not in known:
+        raise FormatError(f"unknown layer '{name}'; known: {', '.join(known)}")
     config = {}
     for key, value in entry["config"].items():
         config[key] = get(value["kind"], value["name"], **value["params"]) if isinstance(value, dict) else value

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import sys
 import time
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -11,18 +10,18 @@ from typing import Any
 import numpy as np
 
 from numbanet.callbacks import Callback
-from numbanet.checks import nonnegative_int, positive_float, positive_int
-from numbanet.data import Targets, as_features, as_targets, as_weights
+from numbanet.checks import positive_float, positive_int
+from numbanet.data import Targets
 from numbanet.graph import Graph
 from numbanet.history import History
 from numbanet.model import Sequential
-from numbanet.registry import get
+from numbanet.objective import Objective
 from numbanet.spec import Loss, Metric, Optimizer, Regularizer
 
 CALL = 0.2  # seconds that one compiled call should last where nothing happens between epochs
 
 
-class Trainer:
+class Trainer(Objective):
     """Trains a model.
 
     Parameters
@@ -77,37 +76,15 @@ class Trainer:
         device: str = "cpu",
         deterministic: bool = False,
     ) -> None:
-        if not isinstance(model, Sequential):
-            raise TypeError(f"model must be a Sequential, got {type(model).__name__}")
-        self.model = model
-        self.loss: Loss = get("loss", loss)
-        self.optimizer: Optimizer = get("optimizer", optimizer)
-        self.schedule = self.optimizer.schedule and get("schedule", self.optimizer.schedule)
-        self.regularizer = None if regularizer is None else get("regularizer", regularizer)
-        self.dtype = str(np.dtype(dtype))
-        if self.dtype not in ("float32", "float64"):
-            raise ValueError(f"dtype must be 'float32' or 'float64', got {dtype!r}")
-        if device != "cpu":
-            raise ValueError(f"device must be 'cpu', got {device!r}")
-        if isinstance(metrics, (str, Metric)):
-            metrics = [metrics]
-        self.metrics: list[Metric] = [self._metric(metric) for metric in metrics]
-        self.threads = None if threads is None else positive_int("threads", threads)
-        self.seed = nonnegative_int("seed", seed)
-        self.deterministic = bool(deterministic)
+        super().__init__(
+            model, loss, optimizer, regularizer=regularizer, metrics=metrics, dtype=dtype, threads=threads, seed=seed,
+            device=device, deterministic=deterministic,
+        )  # fmt: skip
         self.history = History()
         self.epochs_done = self.epochs = self.samples = 0
         self.stop_training = False
         self.log_names: list[str] = []
         self._factor, self._error = 1.0, float("inf")
-        self._engine: Any = None
-        self._link: Any = None
-
-    def _metric(self, metric: str | Metric) -> Metric:
-        spec: Metric = get("metric", metric)
-        if isinstance(metric, str) and self.loss.targets == "sign" and "threshold" in spec.params:
-            return spec.with_params(threshold=0.0)
-        return spec
 
     # -- training -----------------------------------------------------------------------
 
@@ -164,7 +141,7 @@ class Trainer:
             began.
         """
         epochs, batch_size = positive_int("epochs", epochs), positive_int("batch_size", batch_size)
-        hooks = [callbacks] if isinstance(callbacks, Callback) else list(callbacks)
+        hooks: list[Callback] = [callbacks] if isinstance(callbacks, Callback) else list(callbacks)
         for hook in hooks:
             if not isinstance(hook, Callback):
                 raise TypeError(f"callbacks must hold Callback objects, got {hook!r}")
@@ -259,124 +236,7 @@ class Trainer:
                 return f"it began in layer {node.layer} ({type(layer).__name__}, {node.kind})"
         return "every layer's output is finite; it began in the loss or its gradient"
 
-    # -- evaluation ---------------------------------------------------------------------
-
-    def predict(self, X: Any) -> np.ndarray:
-        """Predictions: the model's outputs after the loss's link, such as probabilities.
-
-        Parameters
-        ----------
-        X : array_like of shape (n, ...)
-            Samples.
-
-        Returns
-        -------
-        ndarray of shape (n, outputs)
-            Predictions.
-
-        Raises
-        ------
-        ValueError, TypeError
-            If ``X`` can't be used.
-        """
-        return self._linked(self.model.predict(X))
-
-    def evaluate(self, X: Any, y: Any, *, sample_weight: Any = None) -> dict[str, float]:
-        """Loss, without penalties, and metrics.
-
-        Parameters
-        ----------
-        X : array_like of shape (n, ...)
-            Samples.
-        y : array_like
-            Targets, as for `fit`.
-        sample_weight : array_like of shape (n,), optional
-            Weights of the mean.
-
-        Returns
-        -------
-        dict of str to float
-            "loss" and each metric by its name.
-
-        Raises
-        ------
-        ValueError, TypeError
-            If an argument can't be used.
-        """
-        graph = self.model.graph
-        samples = self._samples(X, y, sample_weight, graph)
-        self._prepare(graph)
-        return self._evaluate(*samples, graph)
-
-    def loss_and_gradient(
-        self, X: Any, y: Any, params: Any = None, *, sample_weight: Any = None
-    ) -> tuple[float, np.ndarray]:
-        """Mean loss with penalties and its gradient, as `scipy.optimize.minimize` takes them.
-
-        Parameters
-        ----------
-        X : array_like of shape (n, ...)
-            Samples, taken as one batch.
-        y : array_like
-            Targets, as for `fit`.
-        params : array_like of shape (parameters,), optional
-            Flat parameters at which to compute; the model's own by default, which don't change.
-        sample_weight : array_like of shape (n,), optional
-            Weights of the mean.
-
-        Returns
-        -------
-        loss : float
-            Mean loss plus penalties.
-        gradient : ndarray of shape (parameters,)
-            Of the working type.
-
-        Raises
-        ------
-        ValueError, TypeError
-            If an argument can't be used.
-        """
-        X, targets, weights, graph = self._training_data(X, y, sample_weight, None)
-        if params is not None:
-            params = as_features(np.reshape(params, (1, -1)), name="params", dtype=self.dtype)[0]
-            if params.size != graph.size:
-                raise ValueError(f"params has {params.size} elements; the model has {graph.size}")
-        self._prepare(graph)
-        at = self.model.parameters if params is None else params
-        loss, gradient = self._engine.gradient(at, X, targets.values, weights, classes=targets.classes)
-        return loss, gradient
-
-    def _evaluate(self, X: np.ndarray, y: Targets, weights: Any, graph: Graph) -> dict[str, float]:
-        outputs = np.empty((len(X), graph.output.size), self.dtype) if self.metrics else None
-        loss = self._engine.evaluate(
-            self.model.parameters, X, y.values, weights, classes=y.classes, outputs=outputs
-        )
-        logs = {"loss": loss}
-        if outputs is not None:
-            logs.update(self._metrics(y, outputs, weights, graph))
-        return logs
-
-    def _metrics(self, y: Targets, outputs: np.ndarray, weights: Any, graph: Graph) -> dict[str, float]:
-        target = y.values
-        if self.loss.targets == "classes":
-            target = target[:, 0] if y.classes else target.argmax(axis=1)
-        prediction = self._linked(outputs)
-        weight = np.ones(len(outputs)) if weights is None else weights
-        return {m.name: float(m.compute(target, prediction, weight, *m.params.values())) for m in self.metrics}
-
-    def _linked(self, outputs: np.ndarray) -> np.ndarray:
-        if self.loss.link == "identity" or not np.isfinite(outputs).all():
-            return outputs
-        if self._link is None or self._link.input_shape != outputs.shape[1:]:
-            from numbanet.cpu.predictor import Predictor
-
-            graph = Graph(outputs.shape[1:])
-            graph.node("activation", outputs.shape[1:], activation=get("activation", self.loss.link))
-            self._link = Predictor(graph, self.dtype)
-        linked: np.ndarray = self._link(np.empty(0, self.dtype), outputs)
-        return linked
-
-    # -- preparation --------------------------------------------------------------------
+    # -- learning rate ------------------------------------------------------------------
 
     @property
     def learning_rate(self) -> float:
@@ -394,40 +254,6 @@ class Trainer:
             return base
         step = 0 if self._engine is None else self._engine.steps_done
         return float(self.schedule.rate(float(step), base, *self.schedule.params.values()))
-
-    def _training_data(self, X: Any, y: Any, sample_weight: Any, class_weight: Any) -> tuple[Any, Targets, Any, Graph]:
-        graph = self.model.graph if self.model.built else None
-        samples = as_features(X, dtype=self.dtype, shape=None if graph is None else graph.input.shape)
-        graph = graph or self.model.describe(samples.shape[1:])
-        targets = self._targets(y, len(samples), graph, "y")
-        weights = as_weights(sample_weight, class_weight, targets, n=len(samples), dtype=self.dtype)
-        return samples, targets, weights, graph
-
-    def _samples(self, X: Any, y: Any, sample_weight: Any, graph: Graph, kind: str = "") -> tuple[Any, Targets, Any]:
-        samples = as_features(X, name=f"{kind}X", dtype=self.dtype, shape=graph.input.shape)
-        targets = self._targets(y, len(samples), graph, f"{kind}y")
-        return samples, targets, as_weights(sample_weight, None, targets, n=len(samples), dtype=self.dtype)
-
-    def _targets(self, y: Any, n: int, graph: Graph, name: str) -> Targets:
-        if len(graph.output.shape) != 1:
-            raise ValueError(f"the model's output has shape {graph.output.shape}; a loss needs one axis: end with Flatten")
-        return as_targets(y, self.loss, outputs=graph.output.size, n=n, dtype=self.dtype, name=name)
-
-    def _prepare(self, graph: Graph) -> None:
-        """Build what is missing, once all arguments are known to be good."""
-        if not self.model.built:
-            self.model.build(graph.input.shape, dtype=self.dtype, seed=self.seed)
-        self.model.astype(self.dtype)
-        if self._engine is None:
-            from numbanet.cpu.engine import Engine, available_threads
-            from numbanet.cpu.generate import first_use
-
-            if first_use(self.dtype):
-                print(f"numbanet compiles its {self.dtype} kernels for this machine, once ...", file=sys.stderr)
-            self._engine = Engine(
-                self.model.graph, self.loss, self.optimizer, self.schedule, self.regularizer, dtype=self.dtype,
-                threads=self.threads or available_threads(), deterministic=self.deterministic,
-            )  # fmt: skip
 
 
 def _validation(data: Sequence[Any]) -> tuple[Any, Any, Any]:

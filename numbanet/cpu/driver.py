@@ -8,107 +8,18 @@ parameters; the team meets again.
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import numpy as np
 from numba import typeof, types
 
 from numbanet.cpu.jit import address, inline, invoke, kernel
-from numbanet.cpu.lanes import COUNT, gather, scatter
+from numbanet.cpu.lanes import gather
 from numbanet.cpu.memory import view
+from numbanet.cpu.plan import WIDTH
+from numbanet.cpu.random import shuffle
 from numbanet.cpu.threads import barrier
 
-WIDTH = 12  # integers of an operation
 CHUNK = 2048  # parameters updated at a time; partial sums over them don't depend on the workers
 FUSED = 8192  # gradients computed before they are used up, while they are in the cache
-
-
-class Operations(NamedTuple):
-    """Flat tables of operations, `WIDTH` int64 each, the address first."""
-
-    passes: np.ndarray  # forward, loss, backward
-    gradients: np.ndarray  # address, offset, rows, columns of a parameter, ...
-    transforms: np.ndarray  # of gradients: address, hyper, first, last
-    updates: np.ndarray  # address, hyper, first, last
-    projections: np.ndarray  # address, hyper, offset, rows, columns
-
-
-class Memory(NamedTuple):
-    """Flat buffers of the working type."""
-
-    params: np.ndarray
-    grads: np.ndarray  # one a worker, or one for all
-    states: np.ndarray
-    hyper: np.ndarray
-    work: np.ndarray
-    table: np.ndarray  # a row of coefficients for each step
-    outputs: np.ndarray  # predictions of the samples met, or empty
-
-
-class Data(NamedTuple):
-    """Samples, sample-first and flat, and the order in which they are visited."""
-
-    inputs: np.ndarray
-    targets: np.ndarray
-    weights: np.ndarray  # empty: all one
-    order: np.ndarray
-    losses: np.ndarray  # float64, one a block of a batch
-    lost: np.ndarray  # float64, the batch's mean loss, one a worker
-    results: np.ndarray  # float64, (epoch, mean loss and weight)
-    norms: np.ndarray  # float64, one a chunk of parameters
-
-
-class Plan(NamedTuple):
-    """Sizes that one call works through."""
-
-    workers: int
-    samples: int
-    batch: int
-    features: int
-    target: int  # columns of targets
-    outputs: int
-    lanes: int
-    vector: int
-    stride: int  # elements of a block in work
-    span: int  # blocks that a worker, or the team if it shares them, takes at a time
-    fused: int  # elements of a worker's gradients where they are used up as they come, else 0
-    input_row: int
-    target_row: int
-    weight_row: int
-    total_row: int
-    output_row: int
-    seed: int
-    epoch: int
-    epochs: int
-    shuffle: int
-    step: int  # row of the table at which this call starts
-    coefficients: int  # columns of the table
-    clip_norm: float
-    run_step: int  # addresses of `shared_step` or `private_step`, `passes` and `use_gradients`: each is compiled once
-    run_passes: int
-    run_updates: int
-
-
-@inline
-def mix(x):
-    """Splitmix64 (Steele, Lea, Flood 2014): a random word from a counter."""
-    x = x + np.uint64(0x9E3779B97F4A7C15)
-    x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return x ^ (x >> np.uint64(31))
-
-
-@kernel
-def shuffle(order, seed, epoch):
-    """Fisher-Yates: the order of an epoch depends on the seed and the epoch alone."""
-    key = mix(mix(np.uint64(seed)) + np.uint64(epoch))
-    n = order.size
-    for i in range(n):
-        order[i] = i
-    for i in range(n - 1, 0, -1):
-        word = mix(key + np.uint64(i)) >> np.uint64(32)
-        j = np.int64((word * np.uint64(i + 1)) >> np.uint64(32))
-        order[i], order[j] = order[j], order[i]
 
 
 @inline
@@ -120,9 +31,11 @@ def split(count, worker, workers):
 @inline
 def load_block(plan, data, memory, at, first, count, lanes, total):
     """Gather a block's inputs, targets and weights, as shares of the batch's weight."""
-    gather(data.inputs, plan.features, data.order, first, count, memory.work, at + plan.input_row * lanes, lanes, plan.vector)
+    row = at + plan.input_row * lanes
+    gather(data.inputs, plan.features, data.order, first, count, memory.work, row, lanes, plan.vector)
     if plan.target > 0:
-        gather(data.targets, plan.target, data.order, first, count, memory.work, at + plan.target_row * lanes, lanes, plan.vector)
+        row = at + plan.target_row * lanes
+        gather(data.targets, plan.target, data.order, first, count, memory.work, row, lanes, plan.vector)
         weight = view(memory.work, at + plan.weight_row * lanes, lanes)
         for i in range(lanes):
             weight[i] = 1 / total if i < count else 0.0
@@ -174,10 +87,9 @@ def passes(plan, data, memory, ops, base, lo, hi, start, count, total):
     if full > 0:
         run_blocks(plan, data, memory, ops, base, lo, first, left, full, plan.lanes, total)
     if full < hi - lo:
+        base += full * plan.stride
         skipped = full * plan.lanes
-        run_blocks(
-            plan, data, memory, ops, base + full * plan.stride, lo + full, first + skipped, left - skipped, 1, last, total
-        )
+        run_blocks(plan, data, memory, ops, base, lo + full, first + skipped, left - skipped, 1, last, total)
 
 
 @inline
@@ -192,7 +104,8 @@ def add_gradient(plan, memory, grads, at, op, base, lo, hi, count, first, last, 
         invoke(op[0], grads, at, memory.work, op, base, plan.stride, full, plan.lanes, first, last, accumulate)
         accumulate = 1
     if full < hi - lo:
-        invoke(op[0], grads, at, memory.work, op, base + full * plan.stride, plan.stride, 1, lanes, first, last, accumulate)
+        base += full * plan.stride
+        invoke(op[0], grads, at, memory.work, op, base, plan.stride, 1, lanes, first, last, accumulate)
 
 
 @inline
@@ -270,7 +183,8 @@ def shared_step(worker, plan, data, memory, ops, meeting, step, start, count, to
         end = min(begin + plan.span, blocks)
         mine, past = split(end - begin, worker, plan.workers)
         if mine < past:
-            invoke(plan.run_passes, plan, data, memory, ops, mine * plan.stride, begin + mine, begin + past, start, count, total)
+            base = mine * plan.stride
+            invoke(plan.run_passes, plan, data, memory, ops, base, begin + mine, begin + past, start, count, total)
         barrier(meeting, worker, plan.workers)
         if plan.target > 0:
             for i in range(begin, end):
@@ -371,47 +285,3 @@ def addresses(plan, data, memory, ops, meeting, shared):
         "run_passes": address(passes, types.void(*kinds, i, i, i, i, i, real)),
         "run_updates": address(use_gradients, types.void(*team, i)),
     }
-
-
-@inline
-def all_finite(work, at, size):
-    """Whether a part of a block is finite."""
-    values = view(work, at, size)
-    zero = total = values[0] - values[0]
-    for i in range(size):
-        total += values[i] * zero
-    return total == total
-
-
-@kernel
-def predict(
-    params, work, inputs, samples, out, ops, hyper, features, outputs, stride, span, lanes, vector, input_row, output_row
-):
-    """Outputs of consecutive samples, a span of blocks at a time; False if an input is not finite."""
-    blocks = (samples + lanes - 1) // lanes
-    rest = samples - (blocks - 1) * lanes
-    last = (rest + vector - 1) // vector * vector
-    begin = 0
-    while begin < blocks:
-        end = min(begin + span, blocks)
-        width = lanes
-        if end == blocks and last < lanes:  # a narrow block is a span of its own
-            if end - begin > 1:
-                end -= 1
-            else:
-                width = last
-        for i in range(begin, end):
-            count = min(lanes, samples - i * lanes)
-            rows = view(inputs, i * lanes * features, count * features)
-            at = (i - begin) * stride + input_row * width
-            gather(rows, features, COUNT, 0, count, work, at, width, vector)
-            if not all_finite(work, at, features * width):
-                return False
-        for k in range(ops.size // WIDTH):
-            op = view(ops, k * WIDTH, WIDTH)
-            invoke(op[0], params, hyper, work, op, 0, stride, end - begin, width)
-        for i in range(begin, end):
-            count = min(lanes, samples - i * lanes)
-            scatter(work, (i - begin) * stride + output_row * width, outputs, width, out, i * lanes, count)
-        begin = end
-    return True

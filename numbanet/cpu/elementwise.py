@@ -5,10 +5,10 @@ from __future__ import annotations
 from functools import cache
 from typing import Any
 
+from numbanet._source import reads
 from numbanet.cpu.generate import compile_text, parameters, translator
 from numbanet.cpu.jit import kernel
 from numbanet.cpu.memory import view
-from numbanet.formula import reads
 from numbanet.spec import Activation, Formula, Loss
 
 _BLOCKS = """    for block in range(blocks):
@@ -95,7 +95,8 @@ def loss(function: Formula, derivative: Formula | None, count: int, dtype: str) 
     read, names = parameters(count, "op[7]")
     if derivative is None:
         name, scratch = formulas.row(function, 3)
-        body = f"""{_LOSS_HEAD}{read}{_BLOCKS}{_LOSS_VIEWS}        scratch = grid(work, at + op[8] * lanes, {scratch}, lanes)
+        body = f"""{_LOSS_HEAD}{read}{_BLOCKS}{_LOSS_VIEWS}
+        scratch = grid(work, at + op[8] * lanes, {scratch}, lanes)
         {name}({_arguments("output", "target", "gradient", names)}, scratch, total, lanes)
         for i in range(lanes):
             total[i] *= weight[i]

@@ -9,6 +9,7 @@ import numpy as np
 
 from numbanet.cpu import driver, host, update
 from numbanet.cpu.memory import aligned
+from numbanet.cpu.plan import Data, Memory, Operations, Plan
 from numbanet.cpu.program import Program, UpdateProgram, coefficients
 from numbanet.cpu.threads import meeting, run_team
 from numbanet.graph import Graph
@@ -105,7 +106,7 @@ class Engine:
         program, updates = self._program(True, classes)
         steps = -(-len(inputs) // batch) * epochs
         table = self._table(steps, factor)
-        ops = driver.Operations(
+        ops = Operations(
             program.passes.array(), program.gradients.array(), updates.transforms.array(),
             updates.updates.array(), updates.projections.array(),
         )  # fmt: skip
@@ -121,7 +122,7 @@ class Engine:
     ) -> tuple[float, np.ndarray]:
         """Mean loss with penalties, and its gradient with respect to the flat parameters."""
         program, updates = self._program(True, classes)
-        ops = driver.Operations(
+        ops = Operations(
             program.passes.array(), program.gradients.array(), updates.transforms.array(), NO_OPERATIONS, NO_OPERATIONS
         )
         losses, _ = self._run(
@@ -142,7 +143,7 @@ class Engine:
     ) -> float:
         """Mean loss without penalties; ``outputs`` gets the model's outputs."""
         program, updates = self._program(False, classes)
-        ops = driver.Operations(program.passes.array(), *[NO_OPERATIONS] * 4)
+        ops = Operations(program.passes.array(), *[NO_OPERATIONS] * 4)
         losses, _ = self._run(
             program, updates, ops, params, inputs, targets, weights, np.zeros(2, self.dtype),
             batch=len(inputs), outputs=outputs,
@@ -178,8 +179,7 @@ class Engine:
         names = list(optimizer.params)
         results = coefficients(optimizer)
         table = np.empty((steps, 1 + results), self.dtype)
-        rate = None if schedule is None else schedule.rate
-        extra = schedule.params if rate is not None else {}
+        rate, extra = (None, {}) if schedule is None or schedule.rate is None else (schedule.rate, schedule.params)
         if rate is None and optimizer.coefficients is None:
             table[:] = optimizer.params["learning_rate"] * factor
             return table
@@ -240,24 +240,24 @@ class Engine:
         if training:
             gradients = fused * workers if fused else self.graph.size * (1 if shared else workers)
             grads = self._buffer("grads", max(updates.scratch, gradients))
-        memory = driver.Memory(
+        memory = Memory(
             params, grads, self.states, np.array(program.hyper, self.dtype),
             self._buffer("work", span * program.stride * (1 if shared else workers)),
             table.ravel(), none if outputs is None else outputs.reshape(-1),
         )  # fmt: skip
-        data = driver.Data(
+        data = Data(
             inputs.reshape(-1), targets.reshape(-1), none if weights is None else weights,
             self.order, np.zeros(-(-batch // lanes)), np.zeros(8 * workers),
             np.zeros(2 * epochs),
             np.zeros(-(-self.graph.size // driver.CHUNK)),
         )  # fmt: skip
-        plan = driver.Plan(
+        plan = Plan(
             workers=workers, samples=samples, batch=batch, features=self.graph.input.size,
             target=program.target_columns, outputs=self.graph.output.size, lanes=lanes,
             vector=program.tile.vector, stride=program.stride, span=span, fused=fused,
             input_row=program.place(self.graph.input), target_row=program.target_row, weight_row=program.weight_row,
             total_row=program.total_row, output_row=program.place(self.graph.output), seed=seed, epoch=epoch,
-            epochs=epochs, shuffle=int(shuffle), step=0, coefficients=table.size // max(1, -(-samples // batch) * epochs),
+            epochs=epochs, shuffle=int(shuffle), step=0, coefficients=table.size // (-(-samples // batch) * epochs),
             clip_norm=norm, run_step=0, run_passes=0, run_updates=0,
         )  # fmt: skip
         meet = meeting(workers)

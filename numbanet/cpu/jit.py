@@ -33,7 +33,8 @@ def fingerprint() -> str:
 
     here = Path(__file__).parent
     digest = hashlib.sha256(f"{numbanet.__version__} {numba.__version__} {config.BOUNDSCHECK}".encode())
-    for path in sorted([*here.glob("*.py"), *(here.parent / f for f in ("math.py", "_polynomials.py", "formula.py"))]):
+    shared = (here.parent / name for name in ("math.py", "_polynomials.py", "formula.py", "_source.py"))
+    for path in sorted([*here.glob("*.py"), *shared]):
         digest.update(path.read_bytes())
     return digest.hexdigest()
 

@@ -148,8 +148,9 @@ else:
             end = builder.add(start, builder.mul(ld, builder.sub(_least(builder, columns, width), integer(1))))
             check_bounds(context, builder, arrays[2], start, end)
             if config.BOUNDSCHECK:
+                final = builder.sub(rows, integer(1))
                 for lane in range(width):
-                    row = builder.load(builder.gep(pointers[1], [_least(builder, integer(lane), builder.sub(rows, integer(1)))]))
+                    row = builder.load(builder.gep(pointers[1], [_least(builder, integer(lane), final)]))
                     begin = builder.add(builder.mul(row, pitch), shift)
                     end = builder.add(begin, builder.sub(_least(builder, columns, width), integer(1)))
                     check_bounds(context, builder, arrays[0], begin, end)

@@ -6,10 +6,58 @@ import threading
 
 import numpy as np
 
-from numbanet.cpu import driver, host
-from numbanet.cpu.memory import aligned
+from numbanet.cpu import host
+from numbanet.cpu.jit import inline, invoke, kernel
+from numbanet.cpu.lanes import COUNT, gather, scatter
+from numbanet.cpu.memory import aligned, view
+from numbanet.cpu.plan import WIDTH
 from numbanet.cpu.program import Program
 from numbanet.graph import Graph
+
+
+@inline
+def all_finite(work, at, size):
+    """Whether a part of a block is finite."""
+    values = view(work, at, size)
+    zero = total = values[0] - values[0]
+    for i in range(size):
+        total += values[i] * zero
+    return total == total
+
+
+@kernel
+def predict(
+    params, work, inputs, samples, out,
+    ops, hyper, features, outputs, stride, span, lanes, vector, input_row, output_row,
+):  # fmt: skip
+    """Outputs of consecutive samples, a span of blocks at a time; False if an input is not finite."""
+    blocks = (samples + lanes - 1) // lanes
+    rest = samples - (blocks - 1) * lanes
+    last = (rest + vector - 1) // vector * vector
+    begin = 0
+    while begin < blocks:
+        end = min(begin + span, blocks)
+        width = lanes
+        if end == blocks and last < lanes:  # a narrow block is a span of its own
+            if end - begin > 1:
+                end -= 1
+            else:
+                width = last
+        for i in range(begin, end):
+            count = min(lanes, samples - i * lanes)
+            rows = view(inputs, i * lanes * features, count * features)
+            at = (i - begin) * stride + input_row * width
+            gather(rows, features, COUNT, 0, count, work, at, width, vector)
+            if not all_finite(work, at, features * width):
+                return False
+        for k in range(ops.size // WIDTH):
+            op = view(ops, k * WIDTH, WIDTH)
+            invoke(op[0], params, hyper, work, op, 0, stride, end - begin, width)
+        for i in range(begin, end):
+            count = min(lanes, samples - i * lanes)
+            scatter(work, (i - begin) * stride + output_row * width, outputs, width, out, i * lanes, count)
+        begin = end
+    return True
 
 
 class Predictor:
@@ -43,5 +91,5 @@ class Predictor:
         if work is None:
             work = self._work.blocks = aligned(self._size, self.type)
         out = np.empty((len(samples), *self.output_shape), self.type)
-        fine = driver.predict(params, work, samples.reshape(-1), len(samples), out.reshape(-1), *self._plan)
+        fine = predict(params, work, samples.reshape(-1), len(samples), out.reshape(-1), *self._plan)
         return out if fine else None

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from numbanet.cpu import dense, elementwise, host, lanes, update
-from numbanet.cpu.driver import WIDTH
 from numbanet.cpu.jit import address, signatures
+from numbanet.cpu.plan import WIDTH
 from numbanet.graph import Graph, Node, Parameter, Value
 from numbanet.spec import Activation, Loss, Optimizer, Regularizer
 
@@ -197,7 +197,7 @@ def activation_backward(program: Program, node: Node) -> None:
     """d/dy becomes d/dx where it lies."""
     activation = _activation(node)
     if activation.derivative is None:
-        raise ValueError(f"activation '{activation.name}' has no derivative, so it can't be trained through; give derivative=")
+        raise ValueError(f"activation '{activation.name}' can't be trained through; give it a derivative=")
     program._slopes[node.input] = program.slope(node.output)
     inplace = elementwise.in_place(activation) and node.input is not program.graph.input
     kernel, scratch = elementwise.backward(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from numbanet.checks import positive_int
@@ -53,8 +54,8 @@ class Dense(Layer):
         self.use_bias = bool(use_bias)
         self.kernel_initializer = get("initializer", kernel_initializer)
         self.bias_initializer = get("initializer", bias_initializer)
-        self.kernel_regularizer = kernel_regularizer and get("regularizer", kernel_regularizer)
-        self.bias_regularizer = bias_regularizer and get("regularizer", bias_regularizer)
+        self.kernel_regularizer = None if kernel_regularizer is None else get("regularizer", kernel_regularizer)
+        self.bias_regularizer = None if bias_regularizer is None else get("regularizer", bias_regularizer)
 
     def build(self, graph: Graph) -> None:
         """Write the layer behind the graph's output.
@@ -72,17 +73,15 @@ class Dense(Layer):
         shape = graph.output.shape
         if len(shape) != 1:
             raise ValueError(f"layer {graph.layer} (Dense) takes samples of one axis, got shape {shape}")
-        fans = {"fan_in": shape[0], "fan_out": self.units}
-        parameters = [
-            graph.parameter(
-                "kernel", (shape[0], self.units), self.kernel_initializer, regularizer=self.kernel_regularizer, **fans
-            )
-        ]
+        declare = partial(graph.parameter, fan_in=shape[0], fan_out=self.units)
+        kernel = declare(
+            "kernel", (shape[0], self.units), self.kernel_initializer, regularizer=self.kernel_regularizer
+        )
+        parameters = [kernel]
         if self.use_bias:
+            regularizer = self.bias_regularizer
             parameters.append(
-                graph.parameter(
-                    "bias", (self.units,), self.bias_initializer, bias=True, regularizer=self.bias_regularizer, **fans
-                )
+                declare("bias", (self.units,), self.bias_initializer, bias=True, regularizer=regularizer)
             )
         graph.node("dense", (self.units,), tuple(parameters))
         activate(graph, self.activation)

@@ -1,0 +1,75 @@
+"""What the driver works through: tables of operations, buffers, samples and sizes."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+WIDTH = 12  # integers of an operation
+
+
+class Operations(NamedTuple):
+    """Flat tables of operations, `WIDTH` int64 each, the address first."""
+
+    passes: np.ndarray  # forward, loss, backward
+    gradients: np.ndarray  # address, offset, rows, columns of a parameter, ...
+    transforms: np.ndarray  # of gradients: address, hyper, first, last
+    updates: np.ndarray  # address, hyper, first, last
+    projections: np.ndarray  # address, hyper, offset, rows, columns
+
+
+class Memory(NamedTuple):
+    """Flat buffers of the working type."""
+
+    params: np.ndarray
+    grads: np.ndarray  # one a worker, or one for all
+    states: np.ndarray
+    hyper: np.ndarray
+    work: np.ndarray
+    table: np.ndarray  # a row of coefficients for each step
+    outputs: np.ndarray  # predictions of the samples met, or empty
+
+
+class Data(NamedTuple):
+    """Samples, sample-first and flat, and the order in which they are visited."""
+
+    inputs: np.ndarray
+    targets: np.ndarray
+    weights: np.ndarray  # empty: all one
+    order: np.ndarray
+    losses: np.ndarray  # float64, one a block of a batch
+    lost: np.ndarray  # float64, the batch's mean loss, one a worker
+    results: np.ndarray  # float64, (epoch, mean loss and weight)
+    norms: np.ndarray  # float64, one a chunk of parameters
+
+
+class Plan(NamedTuple):
+    """Sizes that one call works through."""
+
+    workers: int
+    samples: int
+    batch: int
+    features: int
+    target: int  # columns of targets
+    outputs: int
+    lanes: int
+    vector: int
+    stride: int  # elements of a block in work
+    span: int  # blocks that a worker, or the team if it shares them, takes at a time
+    fused: int  # elements of a worker's gradients where they are used up as they come, else 0
+    input_row: int
+    target_row: int
+    weight_row: int
+    total_row: int
+    output_row: int
+    seed: int
+    epoch: int
+    epochs: int
+    shuffle: int
+    step: int  # row of the table at which this call starts
+    coefficients: int  # columns of the table
+    clip_norm: float
+    run_step: int  # addresses of `shared_step` or `private_step`, `passes` and `use_gradients`: each is compiled once
+    run_passes: int
+    run_updates: int
