@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import sys
 from collections.abc import Sequence
 from typing import Any
@@ -29,7 +30,7 @@ class Objective:
         metrics: Sequence[str | Metric],
         dtype: str,
         threads: int | None,
-        seed: int,
+        seed: int | None,
         device: str,
         deterministic: bool,
     ) -> None:
@@ -49,7 +50,7 @@ class Objective:
             metrics = [metrics]
         self.metrics: list[Metric] = [self._metric(metric) for metric in metrics]
         self.threads = None if threads is None else positive_int("threads", threads)
-        self.seed = nonnegative_int("seed", seed)
+        self.seed = secrets.randbits(32) if seed is None else nonnegative_int("seed", seed)
         self.deterministic = bool(deterministic)
         self._engine: Any = None
         self._link: Any = None

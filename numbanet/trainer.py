@@ -42,8 +42,8 @@ class Trainer(Objective):
         Working type; the model is converted to it.
     threads : int, optional
         Threads at most; one for each core by default. Small steps use fewer.
-    seed : int, optional
-        Decides the first weights and the order of samples.
+    seed : int or None, optional
+        Decides the first weights and the order of samples; None draws one.
     device : {"cpu"}, optional
         Where to train.
     deterministic : bool, optional
@@ -72,7 +72,7 @@ class Trainer(Objective):
         metrics: Sequence[str | Metric] = (),
         dtype: str = "float32",
         threads: int | None = None,
-        seed: int = 0,
+        seed: int | None = 0,
         device: str = "cpu",
         deterministic: bool = False,
     ) -> None:

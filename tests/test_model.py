@@ -353,6 +353,17 @@ def test_any_layout(n, rows, columns, fortran, seed):
     np.testing.assert_array_equal(model.predict(X), model.predict(np.ascontiguousarray(X)))
 
 
+def test_one_row_or_one_feature_of_a_larger_array():
+    """NumPy flattens these to a view with a stride, without a copy."""
+    model = network()
+    big = samples(8).repeat(3, axis=1)
+    for X in (big[:1, ::3], big[3:4, 14::-3], big[2::9, ::3], np.broadcast_to(big[:1, :1], (1, 5))):
+        np.testing.assert_array_equal(model.predict(X), model.predict(X.copy()))
+    model = nn.Sequential([nn.Dense(3)], input_shape=1)
+    for X in (big[:, 4:5], big[::-1, :1], big[::2, ::20], np.broadcast_to(big[:1, :1], (8, 1))):
+        np.testing.assert_array_equal(model.predict(X), model.predict(X.copy()))
+
+
 def test_samples_are_not_changed():
     X = samples(40)
     before = X.copy()
