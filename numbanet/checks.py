@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import math
 import operator
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+
+# Checks walk arrays in pieces of this many bytes: they stay in cache and need no array-sized mask.
+CHUNK = 1 << 20
 
 
 def whole_number(name: str, value: Any, minimum: int) -> int:
@@ -146,3 +150,17 @@ def _from_pandas(value: Any, name: str) -> np.ndarray:
     if all(isinstance(dtype, np.dtype) and dtype == dtypes[0] for dtype in dtypes):
         return np.asarray(value)
     return np.asarray(value.to_numpy(dtype=np.float64, na_value=np.nan))
+
+
+def first_not(values: np.ndarray, good: Callable[[np.ndarray], np.ndarray]) -> tuple[int, ...] | None:
+    """Index of the first element of a C-contiguous array that isn't good."""
+    # One row takes 0.5 us here, and 1.5 us by way of the loop and all().
+    if values.nbytes <= CHUNK and np.count_nonzero(good(values)) == values.size:
+        return None
+    flat = values.reshape(-1)
+    step = CHUNK // values.itemsize
+    for start in range(0, flat.size, step):
+        fine = good(flat[start:start + step])
+        if not fine.all():
+            return tuple(int(i) for i in np.unravel_index(start + int(fine.argmin()), values.shape))
+    return None

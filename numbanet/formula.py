@@ -284,7 +284,7 @@ class _Rewriter(ast.NodeTransformer):
             return self.target.__globals__[node.id]
         if node.id in _BUILTINS:
             return getattr(builtins, node.id)
-        raise self.error(node, f"uses the name '{node.id}', which is not defined or not supported")
+        raise self.error(node, f"uses '{node.id}', which is not defined, or not among {', '.join(sorted(_BUILTINS))}")
 
 
 def _is_small_integer(node: ast.expr) -> bool:

@@ -105,6 +105,10 @@ class Sequential:
             parameters[p.offset : p.end] = np.broadcast_to(sample, p.shape).ravel()
         self._graph, self._parameters, self._predictor = graph, parameters, None
 
+    def unbuild(self) -> None:
+        """Forget the input shape and the parameters."""
+        self._graph = self._parameters = self._predictor = None
+
     @property
     def built(self) -> bool:
         """Whether the input shape is known and the parameters exist."""
@@ -208,7 +212,14 @@ class Sequential:
         if predictor is None:
             predictor = self._prepare()
         # what a kernel can take as it is goes straight there, and is checked there
-        if type(X) is np.ndarray and X.dtype is predictor.type and X.shape[1:] == predictor.input_shape and len(X):
+        if (
+            type(X) is np.ndarray
+            and X.dtype is predictor.type
+            and X.shape[1:] == predictor.input_shape
+            and X.flags.c_contiguous
+            and X.flags.aligned
+            and len(X)
+        ):
             outputs = predictor(self._parameters, X)
             if outputs is not None:
                 return outputs

@@ -51,6 +51,8 @@ class Objective:
         self.metrics: list[Metric] = [self._metric(metric) for metric in metrics]
         self.threads = None if threads is None else positive_int("threads", threads)
         self.seed = secrets.randbits(32) if seed is None else nonnegative_int("seed", seed)
+        if self.seed >= 1 << 63:
+            raise ValueError(f"seed must be below 2**63, got {seed}")
         self.deterministic = bool(deterministic)
         self._engine: Any = None
         self._link: Any = None
@@ -106,7 +108,7 @@ class Objective:
         graph = self.model.graph
         samples = self._samples(X, y, sample_weight, graph)
         self._prepare(graph)
-        return self._evaluate(*samples, graph)
+        return self._evaluate(*samples)
 
     def loss_and_gradient(
         self, X: Any, y: Any, params: Any = None, *, sample_weight: Any = None
@@ -146,17 +148,17 @@ class Objective:
         loss, gradient = self._engine.gradient(at, X, targets.values, weights, classes=targets.classes)
         return loss, gradient
 
-    def _evaluate(self, X: np.ndarray, y: Targets, weights: Any, graph: Graph) -> dict[str, float]:
-        outputs = np.empty((len(X), graph.output.size), self.dtype) if self.metrics else None
+    def _evaluate(self, X: np.ndarray, y: Targets, weights: Any) -> dict[str, float]:
+        outputs = np.empty((len(X), self.model.graph.output.size), self.dtype) if self.metrics else None
         loss = self._engine.evaluate(
             self.model.parameters, X, y.values, weights, classes=y.classes, outputs=outputs
         )
         logs = {"loss": loss}
         if outputs is not None:
-            logs.update(self._metrics(y, outputs, weights, graph))
+            logs.update(self._metrics(y, outputs, weights))
         return logs
 
-    def _metrics(self, y: Targets, outputs: np.ndarray, weights: Any, graph: Graph) -> dict[str, float]:
+    def _metrics(self, y: Targets, outputs: np.ndarray, weights: Any) -> dict[str, float]:
         target = y.values
         if self.loss.targets == "classes":
             target = target[:, 0] if y.classes else target.argmax(axis=1)
@@ -211,3 +213,8 @@ class Objective:
                 self.model.graph, self.loss, self.optimizer, self.schedule, self.regularizer, dtype=self.dtype,
                 threads=self.threads or available_threads(), deterministic=self.deterministic,
             )  # fmt: skip
+
+    def _unprepare(self) -> None:
+        """Forget parameters that a call built before it failed."""
+        self._engine = None
+        self.model.unbuild()

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import time
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -141,15 +143,11 @@ class Trainer(Objective):
             began.
         """
         epochs, batch_size = positive_int("epochs", epochs), positive_int("batch_size", batch_size)
-        hooks: list[Callback] = [callbacks] if isinstance(callbacks, Callback) else list(callbacks)
-        for hook in hooks:
-            if not isinstance(hook, Callback):
-                raise TypeError(f"callbacks must hold Callback objects, got {hook!r}")
+        hooks = _hooks(callbacks)
         X, y, weights, graph = self._training_data(X, y, sample_weight, class_weight)
         validation = None
         if validation_data is not None:
             validation = self._samples(*_validation(validation_data), graph, "validation ")
-        self._prepare(graph)
         if progress:
             from numbanet.progress import ProgressBar
 
@@ -157,69 +155,97 @@ class Trainer(Objective):
         self.epochs, self.samples, self.stop_training = epochs, len(X), False
         names = ["loss", *(m.name for m in self.metrics)]
         self.log_names = [*names, *(f"val_{n}" for n in names if validation), "learning_rate"]
-        adapts = self.schedule is not None and self.schedule.adapt is not None
-        lonely = bool(hooks or self.metrics or validation or adapts)
-        outputs = np.empty((len(X), graph.output.size), self.dtype) if self.metrics else None
-        last = self.epochs_done + epochs
-        try:
+        built = self.model.built
+        self._prepare(graph)
+        with contextlib.ExitStack() as ends:
             for hook in hooks:
-                hook.on_train_begin(self)
-            count = 1
-            while self.epochs_done < last and not self.stop_training:
-                began = time.perf_counter()
-                count = min(count, last - self.epochs_done)
-                losses = self._epochs(X, y, weights, count, batch_size, shuffle, outputs, adapts)
-                for loss in losses:
-                    self.epochs_done += 1
-                    logs = {"loss": float(loss)}
-                    if outputs is not None:
-                        logs.update(self._metrics(y, outputs, weights, graph))
-                    if validation:
-                        logs.update({f"val_{k}": v for k, v in self._evaluate(*validation, graph).items()})
-                    logs["learning_rate"] = self.learning_rate
-                    self.history.append({"epoch": self.epochs_done, **logs})
-                    for hook in hooks:
-                        hook.on_epoch_end(self, self.epochs_done, logs)
-                if not lonely:
-                    taken = time.perf_counter() - began
-                    count = max(1, min(1024, int(count * CALL / max(taken, 1e-6))))
-        except KeyboardInterrupt:
-            self.stop_training = True
-        finally:
-            with contextlib.ExitStack() as stack:
-                for hook in reversed(hooks):
-                    stack.callback(hook.on_train_end, self)
+                ends.callback(hook.on_train_end, self)
+            try:
+                for hook in hooks:
+                    hook.on_train_begin(self)
+            except BaseException:
+                if not built:
+                    self._unprepare()
+                raise
+            outputs = np.empty((len(X), graph.output.size), self.dtype) if self.metrics else None
+            work = _Work(X, y, weights, validation, outputs, batch_size, shuffle, hooks)
+            with contextlib.suppress(KeyboardInterrupt):
+                self._run(work)
         return self.history
 
-    def _epochs(
-        self, X: np.ndarray, y: Targets, weights: Any, count: int, batch: int, shuffle: bool, outputs: Any, adapts: bool
-    ) -> list[float]:
-        """Run epochs; put back the weights of before if the loss is not finite or the schedule says so."""
-        params, engine = self.model.parameters, self._engine
-        before = params.copy()
-        state = (engine.states.copy(), engine.steps_done) if adapts else None
-        losses, failed = engine.train(
-            params, X, y.values, weights, classes=y.classes, batch=batch, epochs=count, epoch=self.epochs_done,
-            seed=self.seed, shuffle=shuffle, factor=self._factor, outputs=outputs,
+    def _run(self, work: _Work) -> None:
+        """Epoch after epoch; several in one call where nothing happens between them."""
+        adapts = self.schedule is not None and self.schedule.adapt is not None
+        alone = not (work.hooks or self.metrics or work.validation or adapts)
+        if adapts:
+            self._error = self._loss(work)
+        last, count = self.epochs_done + self.epochs, 1
+        while self.epochs_done < last and not self.stop_training:
+            began = time.perf_counter()
+            count = min(count, last - self.epochs_done)
+            first, steps = self._engine.steps_done, -(-self.samples // work.batch)
+            losses, failed = self._epochs(work, count)
+            problem = None if failed < 0 else self._undo(work, failed - len(losses) * steps, len(losses))
+            if adapts:
+                losses, problem = [*losses, *[math.inf] * (problem is not None)], None
+                self._adapt(work, math.inf if failed >= 0 else self._loss(work))
+            for epoch, loss in enumerate(losses, 1):
+                self._epoch_ended(work, loss, first + epoch * steps)
+            if problem:
+                raise FloatingPointError(problem)
+            if alone:
+                count = max(1, min(1024, int(count * CALL / max(time.perf_counter() - began, 1e-6))))
+
+    def _epochs(self, work: _Work, count: int) -> tuple[list[float], int]:
+        """Losses of the epochs that ended, and the steps done before one failed, or -1."""
+        self._states = self._engine.states.copy() if self.schedule and self.schedule.adapt else None
+        losses, failed = self._engine.train(
+            self.model.parameters, work.X, work.y.values, work.weights, classes=work.y.classes, batch=work.batch,
+            epochs=count, epoch=self.epochs_done, seed=self.seed, shuffle=work.shuffle, factor=self._factor,
+            outputs=work.outputs,
         )  # fmt: skip
-        if failed >= 0:
-            steps = -(-len(X) // batch)
-            where = self._where_it_began(X, engine.order[failed % steps * batch :][:batch])
-            params[:] = before
-            raise FloatingPointError(
-                f"the loss is no longer finite, at epoch {self.epochs_done + failed // steps + 1}, step "
-                f"{failed % steps + 1} of {steps}: {where}. The weights are those of before; lower the learning rate "
-                f"({self.learning_rate:g}) or clip the gradient"
-            )
-        if adapts and self.schedule is not None:
-            adapt, values = self.schedule.adapt, self.schedule.params.values()
-            self._factor, keep = adapt(self._factor, float(losses[0]), self._error, *values)
-            if keep:
-                self._error = float(losses[0])
-            elif state is not None:
-                params[:] = before
-                engine.states[:], engine.steps_done = state
-        return list(losses)
+        return [float(loss) for loss in losses], failed
+
+    def _epoch_ended(self, work: _Work, loss: float, step: int) -> None:
+        self.epochs_done += 1
+        logs = {"loss": loss}
+        if work.outputs is not None:
+            logs.update(self._metrics(work.y, work.outputs, work.weights))
+        if work.validation:
+            logs.update({f"val_{k}": v for k, v in self._evaluate(*work.validation).items()})
+        logs["learning_rate"] = self._scheduled(step) * self._factor
+        self.history.append({"epoch": self.epochs_done, **logs})
+        for hook in work.hooks:
+            hook.on_epoch_end(self, self.epochs_done, logs)
+
+    # -- what goes wrong ----------------------------------------------------------------
+
+    def _undo(self, work: _Work, step: int, epochs: int) -> str:
+        """Take back the epoch that failed, and say what happened."""
+        engine, steps = self._engine, -(-self.samples // work.batch)
+        where = self._where_it_began(work.X, engine.order[step * work.batch :][: work.batch])
+        engine.undo(self.model.parameters)
+        return (
+            f"the loss is no longer finite, at epoch {self.epochs_done + epochs + 1}, step {step + 1} of {steps}: "
+            f"{where}. The weights are those from before this epoch, and the optimiser's state is new; lower the "
+            f"learning rate ({self.learning_rate:g}) or clip the gradient"
+        )
+
+    def _adapt(self, work: _Work, error: float) -> None:
+        """Let the schedule judge an epoch by the error after it; undo the epoch if it says so."""
+        assert self.schedule is not None
+        assert self.schedule.adapt is not None
+        values = self.schedule.params.values()
+        self._factor, keep = self.schedule.adapt(self._factor, error, self._error, *values)
+        if keep:
+            self._error = error
+        else:
+            self._engine.undo(self.model.parameters, self._states)
+
+    def _loss(self, work: _Work) -> float:
+        return float(self._engine.evaluate(
+            self.model.parameters, work.X, work.y.values, work.weights, classes=work.y.classes
+        ))  # fmt: skip
 
     def _where_it_began(self, X: np.ndarray, order: np.ndarray) -> str:
         """The first layer whose output is not finite for the samples of a batch."""
@@ -241,19 +267,46 @@ class Trainer(Objective):
     @property
     def learning_rate(self) -> float:
         """Learning rate of the next step; setting it scales what the schedule gives from now on."""
-        return self._scheduled() * self._factor
+        return self._scheduled(self._step()) * self._factor
 
     @learning_rate.setter
     def learning_rate(self, value: float) -> None:
-        scheduled = self._scheduled()
+        scheduled = self._scheduled(self._step())
         self._factor = positive_float("learning_rate", value) / scheduled if scheduled else 1.0
 
-    def _scheduled(self) -> float:
+    def _step(self) -> int:
+        return 0 if self._engine is None else int(self._engine.steps_done)
+
+    def _scheduled(self, step: int) -> float:
+        """Rate that the schedule gives a step."""
         base = self.optimizer.params["learning_rate"]
         if self.schedule is None or self.schedule.rate is None:
             return base
-        step = 0 if self._engine is None else self._engine.steps_done
         return float(self.schedule.rate(float(step), base, *self.schedule.params.values()))
+
+
+@dataclass(frozen=True)
+class _Work:
+    """What one call of `fit` works on."""
+
+    X: np.ndarray
+    y: Targets
+    weights: np.ndarray | None
+    validation: tuple[Any, Targets, Any] | None
+    outputs: np.ndarray | None
+    batch: int
+    shuffle: bool
+    hooks: list[Callback]
+
+
+def _hooks(callbacks: Any) -> list[Callback]:
+    if isinstance(callbacks, Callback):
+        return [callbacks]
+    hooks = list(callbacks) if isinstance(callbacks, Iterable) else [callbacks]
+    for hook in hooks:
+        if not isinstance(hook, Callback):
+            raise TypeError(f"callbacks must be an iterable of Callback objects, got {hook!r}")
+    return hooks
 
 
 def _validation(data: Sequence[Any]) -> tuple[Any, Any, Any]:

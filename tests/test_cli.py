@@ -123,6 +123,7 @@ def test_report_of_numbers(capsys):
 # With training
 
 
+@pytest.mark.compiled  # for minutes, otherwise
 def test_digits(folder):
     """The command of the README."""
     output = train("digits")

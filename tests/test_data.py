@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from numbanet import data
+from numbanet import checks
 from numbanet.checks import (
     finite_float,
     fraction,
@@ -109,7 +109,7 @@ def test_first_bad_value_is_found(dtype, value, word, place, chunk, fortran):
     array[place] = value
     array[49, 6] = value
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(data, "CHUNK", chunk)
+        patch.setattr(checks, "CHUNK", chunk)
         with fails(ValueError, f"X holds {word}", f"row {place[0]}, column {place[1]} "):
             as_features(array, dtype=dtype)
 

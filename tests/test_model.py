@@ -74,7 +74,8 @@ def test_without_bias():
 
 @pytest.mark.parametrize("use", [
     lambda m: m.parameters, lambda m: m.graph, lambda m: m.dtype, lambda m: m.predict(np.ones((1, 2))),
-    lambda m: m.summary(), lambda m: m.get_weights(), lambda m: m.set_weights([]), lambda m: setattr(m, "parameters", [1]),
+    lambda m: m.summary(), lambda m: m.get_weights(), lambda m: m.set_weights([]),
+    lambda m: setattr(m, "parameters", [1]),
 ])  # fmt: skip
 def test_not_built(use):
     with pytest.raises(ValueError, match="input shape is not known yet"):
@@ -319,7 +320,8 @@ def array_likes(tmp_path):
     return {
         "array": X, "list": X.tolist(), "list of arrays": list(X), "tuple": tuple(map(tuple, X.tolist())),
         "frame": pd.DataFrame(X), "mixed frame": pd.DataFrame(X).astype({0: int, 3: float}),
-        "read-only": read_only, "memmap": mapped, "read-only memmap": np.memmap(tmp_path / "X", np.float32, "r", shape=X.shape),
+        "read-only": read_only, "memmap": mapped,
+        "read-only memmap": np.memmap(tmp_path / "X", np.float32, "r", shape=X.shape),
         "strided": strided[::2, ::3], "reversed": X[::-1].copy()[::-1], "fortran": np.asfortranarray(X),
         "unaligned": unaligned, "float64": X.astype(np.float64), "float16": X.astype(np.float16), "int": X.astype(int),
         "int8": X.astype(np.int8), "big-endian": X.astype(">f4"), "matrix-like": X.view(np.ndarray)[:, :],

@@ -248,6 +248,10 @@ def train(worker, plan, data, memory, ops, meeting):
             if worker == 0:
                 shuffle(data.order, plan.seed, plan.epoch + epoch)
             barrier(meeting, worker, plan.workers)
+        if memory.backup.size > 0:
+            lo, hi = split(memory.params.size, worker, plan.workers)
+            for i in range(lo, hi):
+                memory.backup[i] = memory.params[i]
         lost = 0.0
         mass = 0.0
         for k in range(steps):
@@ -264,6 +268,8 @@ def train(worker, plan, data, memory, ops, meeting):
             invoke(plan.run_step, worker, plan, data, memory, ops, meeting, step, start, count, share)
             loss = data.lost[8 * worker]
             if not np.isfinite(loss):
+                if worker == 0:
+                    data.results[2 * epoch] = loss
                 return done
             lost += loss * total
             mass += total

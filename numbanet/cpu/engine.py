@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from numbanet.checks import first_not
 from numbanet.cpu import driver, host, update
-from numbanet.cpu.memory import aligned
+from numbanet.cpu.memory import aligned, flat
 from numbanet.cpu.plan import Data, Memory, Operations, Plan
 from numbanet.cpu.program import Program, UpdateProgram, coefficients
 from numbanet.cpu.threads import meeting, run_team
@@ -70,8 +71,8 @@ class Engine:
         self.graph, self.loss, self.optimizer = graph, loss, optimizer
         self.schedule, self.regularizer = schedule, regularizer
         self.dtype, self.threads, self.deterministic = dtype, threads, deterministic
-        self.states = np.repeat(np.array(list(optimizer.states.values()), dtype), graph.size)
-        self.steps_done = 0
+        self.steps_done = 0  # by which the schedule goes
+        self.reset()
         self._programs: dict[tuple[bool, bool], tuple[Program, UpdateProgram]] = {}
         self._buffers: dict[str, np.ndarray] = {}
         self._addresses: dict[bool, dict[str, int]] = {}
@@ -98,14 +99,14 @@ class Engine:
 
         Returns
         -------
-        losses : ndarray of shape (epochs,), float64
-            Mean loss of each epoch, without penalties.
+        losses : ndarray of float64
+            Mean loss of each epoch that ended, without penalties.
         failed : int
-            Steps done before a loss that is not finite, or -1.
+            Steps done before the loss, or in the last step a parameter, was not finite; or -1.
         """
         program, updates = self._program(True, classes)
-        steps = -(-len(inputs) // batch) * epochs
-        table = self._table(steps, factor)
+        steps = -(-len(inputs) // batch)
+        table = self._table(steps * epochs, factor)
         ops = Operations(
             program.passes.array(), program.gradients.array(), updates.transforms.array(),
             updates.updates.array(), updates.projections.array(),
@@ -114,8 +115,25 @@ class Engine:
             program, updates, ops, params, inputs, targets, weights, table,
             batch=batch, epochs=epochs, epoch=epoch, seed=seed, shuffle=shuffle, outputs=outputs,
         )  # fmt: skip
-        self.steps_done += steps if failed < 0 else failed
-        return losses, failed
+        if failed < 0 and first_not(params, np.isfinite) is not None:
+            failed = steps * epochs - 1
+        ended = epochs if failed < 0 else failed // steps
+        self.steps_done += ended * steps
+        self.steps_since_reset += ended * steps
+        return losses[:ended], failed
+
+    def undo(self, params: np.ndarray, states: np.ndarray | None = None) -> None:
+        """Put back the parameters of before the last epoch, with the optimiser's states or new ones."""
+        params[:] = self._buffers["backup"][: params.size]
+        if states is None:
+            self.reset()
+        else:
+            self.states[:] = states
+
+    def reset(self) -> None:
+        """Begin the optimiser's states anew."""
+        self.states = np.repeat(np.array(list(self.optimizer.states.values()), self.dtype), self.graph.size)
+        self.steps_since_reset = 0
 
     def gradient(
         self, params: np.ndarray, inputs: np.ndarray, targets: np.ndarray, weights: np.ndarray | None, *, classes: bool
@@ -129,6 +147,8 @@ class Engine:
             program, updates, ops, params, inputs, targets, weights, np.zeros(2, self.dtype), batch=len(inputs)
         )
         gradient = self._buffers["grads"][: params.size].copy()
+        if not np.isfinite(losses[0]):
+            gradient[:] = np.nan
         return float(losses[0]) + self.penalty(params), gradient
 
     def evaluate(
@@ -157,7 +177,7 @@ class Engine:
         hyper, nothing = np.array(updates.hyper, self.dtype), NO_FLOATS[self.dtype]
         for kernel, row in zip(updates.penalties.kernels, updates.penalties.rows, strict=True):
             first, last = row[2], row[3]
-            kernel(params, terms, first, nothing, hyper, np.array(row, np.int64), nothing, first, last)
+            kernel(flat(params), terms, first, nothing, hyper, np.array(row, np.int64), nothing, first, last)
             total += float(terms[first:last].sum(dtype=np.float64))
         return total
 
@@ -186,7 +206,8 @@ class Engine:
         kernel = update.coefficients(
             optimizer.coefficients, len(names), names.index("learning_rate"), results, rate, len(extra)
         )
-        kernel(table, self.steps_done, factor, np.array([*optimizer.params.values(), *extra.values()], float))
+        hyper = np.array([*optimizer.params.values(), *extra.values()], float)
+        kernel(table, self.steps_done, self.steps_since_reset, factor, hyper)
         return table
 
     def _buffer(self, name: str, size: int) -> np.ndarray:
@@ -241,12 +262,13 @@ class Engine:
             gradients = fused * workers if fused else self.graph.size * (1 if shared else workers)
             grads = self._buffer("grads", max(updates.scratch, gradients))
         memory = Memory(
-            params, grads, self.states, np.array(program.hyper, self.dtype),
+            flat(params), grads, self.states, np.array(program.hyper, self.dtype),
             self._buffer("work", span * program.stride * (1 if shared else workers)),
-            table.ravel(), none if outputs is None else outputs.reshape(-1),
+            table.ravel(), self._buffer("backup", self.graph.size) if ops.updates.size else none,
+            none if outputs is None else flat(outputs),
         )  # fmt: skip
         data = Data(
-            inputs.reshape(-1), targets.reshape(-1), none if weights is None else weights,
+            flat(inputs), flat(targets), none if weights is None else flat(weights),
             self.order, np.zeros(-(-batch // lanes)), np.zeros(8 * workers),
             np.zeros(2 * epochs),
             np.zeros(-(-self.graph.size // driver.CHUNK)),

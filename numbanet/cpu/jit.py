@@ -19,8 +19,9 @@ from numba.core import cgutils
 from numba.core.caching import FunctionCache
 from numba.extending import intrinsic
 
-# NaN and infinity keep their meaning; sums may be reordered, so that they vectorise
-FAST = {"nsz", "arcp", "contract", "afn", "reassoc"}
+# NaN and infinity keep their meaning; sums may be reordered, so that they vectorise. Not arcp and afn:
+# LLVM then estimates quotients and roots where a loop's remainder is scalar, and bits depend on where it is
+FAST = {"nsz", "contract", "reassoc"}
 # no division check, which would stop vectorisation; no memory management, as nothing is allocated
 # and the atomic reference counts of views cost as much as a small network's step
 OPTIONS: dict[str, Any] = {"error_model": "numpy", "fastmath": FAST, "_nrt": False}

@@ -26,6 +26,22 @@ def aligned(size: int, dtype: Any, alignment: int = 64) -> np.ndarray:
     return buffer[start : start + size * itemsize].view(dtype)
 
 
+class _Writable:
+    """Claims that a read-only array may be written, and keeps it alive."""
+
+    def __init__(self, array: np.ndarray) -> None:
+        self.array = array
+        self.__array_interface__ = {**array.__array_interface__, "data": (array.ctypes.data, False)}
+
+
+def flat(array: np.ndarray) -> np.ndarray:
+    """A C-contiguous array as one axis, of the one type for which kernels are compiled.
+
+    To Numba read-only memory is another type; kernels don't write to what they are given to read.
+    """
+    return (array if array.flags.writeable else np.asarray(_Writable(array))).reshape(-1)
+
+
 def check_bounds(context: Any, builder: Any, array: Any, first: Any, last: Any) -> None:
     """With NUMBA_BOUNDSCHECK, raise IndexError unless 0 <= first and last < the array's size."""
     if config.BOUNDSCHECK:

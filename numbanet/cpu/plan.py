@@ -28,6 +28,7 @@ class Memory(NamedTuple):
     hyper: np.ndarray
     work: np.ndarray
     table: np.ndarray  # a row of coefficients for each step
+    backup: np.ndarray  # parameters at the beginning of the epoch, or empty
     outputs: np.ndarray  # predictions of the samples met, or empty
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from numbanet.cpu import host
 from numbanet.cpu.jit import inline, invoke, kernel
 from numbanet.cpu.lanes import COUNT, gather, scatter
-from numbanet.cpu.memory import aligned, view
+from numbanet.cpu.memory import aligned, flat, view
 from numbanet.cpu.plan import WIDTH
 from numbanet.cpu.program import Program
 from numbanet.graph import Graph
@@ -91,5 +91,5 @@ class Predictor:
         if work is None:
             work = self._work.blocks = aligned(self._size, self.type)
         out = np.empty((len(samples), *self.output_shape), self.type)
-        fine = predict(params, work, samples.reshape(-1), len(samples), out.reshape(-1), *self._plan)
+        fine = predict(flat(params), work, flat(samples), len(samples), out.reshape(-1), *self._plan)
         return out if fine else None

@@ -92,9 +92,10 @@ def clip(params, grads, at, states, hyper, op, step, first, last):
 def coefficients(
     function: Formula | None, count: int, rate: int, results: int, schedule: Formula | None, extra: int
 ) -> Any:
-    """``coefficients(table, first, factor, hyper)``: each step's learning rate and coefficients.
+    """``coefficients(table, first, since, factor, hyper)``: each step's learning rate and coefficients.
 
-    ``hyper`` holds the optimiser's parameters, then the schedule's. All is computed in float64.
+    The schedule counts from ``first``, the optimiser from ``since``. ``hyper`` holds the optimiser's
+    parameters, then the schedule's. All is computed in float64.
     """
     formulas = translator("float64")
     names = [f"hyper[{i}]" for i in range(count)]
@@ -104,12 +105,12 @@ def coefficients(
         base = f"{formulas.scalar(schedule)}({', '.join(['T(first + s)', base, *course])})"
     names[rate] = "rate"
     body = f"""@kernel
-def coefficients(table, first, factor, hyper):
+def coefficients(table, first, since, factor, hyper):
     for s in range(table.shape[0]):
         rate = factor * {base}
         table[s, 0] = rate
 """
     if function is not None:
         left = "".join(f"table[s, {i + 1}], " for i in range(results))
-        body += f"        {left}= {formulas.scalar(function)}({', '.join(['T(first + s + 1)', *names])})\n"
+        body += f"        {left}= {formulas.scalar(function)}({', '.join(['T(since + s + 1)', *names])})\n"
     return compile_text("coefficients", formulas, body)

@@ -1,0 +1,272 @@
+"""Models in files."""
+
+import json
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from safetensors.numpy import load_file, save_file
+
+import numbanet as nn
+from numbanet import store
+
+X = np.random.default_rng(0).normal(size=(9, 4))
+
+
+def network(dtype="float32", **options):
+    model = nn.Sequential([
+        nn.Dense(6, activation=nn.activation("leaky_relu", alpha=0.25), kernel_initializer=nn.RandomNormal(stddev=0.3),
+                 kernel_regularizer=nn.L2(0.125), bias_regularizer="l1"),
+        nn.Dense(5, activation="softmax", use_bias=False), nn.Dense(3, kernel_regularizer=nn.MaxNorm(2.0), **options)])
+    model.build((4,), dtype=dtype)
+    return model
+
+
+def saved(path, **changes):
+    """A good file with some of its metadata replaced."""
+    network().save(path)
+    metadata = {"format": "numbanet", "version": str(store.VERSION), "model": description(path), **changes}
+    metadata = {key: value if isinstance(value, str) else json.dumps(value) for key, value in metadata.items()}
+    save_file(load_file(path), path, metadata)
+    return path
+
+
+def description(path):
+    from safetensors import safe_open
+
+    with safe_open(path, framework="numpy") as file:
+        return json.loads(file.metadata()["model"])
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_round_trip(tmp_path, dtype):
+    model = network(dtype)
+    path = tmp_path / "model.numbanet"
+    model.save(path)
+    assert [p.name for p in tmp_path.iterdir()] == ["model.numbanet"]
+    for name in (path, str(path)):
+        other = nn.load(name)
+        assert other.dtype == dtype
+        np.testing.assert_array_equal(other.parameters, model.parameters)
+        np.testing.assert_array_equal(other.predict(X), model.predict(X))
+        assert repr(other) == repr(model)
+        assert other.summary() == model.summary()
+        assert [layer.config() for layer in other.layers] == [layer.config() for layer in model.layers]
+    assert other.layers[0].activation.params == {"alpha": 0.25}
+    assert other.layers[0].kernel_regularizer == nn.L2(0.125)
+
+
+def test_trained_model(tmp_path):
+    model = network()
+    trainer = nn.Trainer(model, "mean_squared_error", dtype="float64")
+    trainer.fit(X, X[:, :3], epochs=2, progress=False)
+    model.save(tmp_path / "m")
+    other = nn.load(tmp_path / "m")
+    assert other.dtype == "float64"
+    np.testing.assert_array_equal(other.predict(X), model.predict(X))
+    # it can be trained on
+    a, b = (nn.Trainer(m, "mean_squared_error", dtype="float64") for m in (model, other))
+    for each in (a, b):
+        each.fit(X, X[:, :3], epochs=2, progress=False)
+    np.testing.assert_array_equal(a.model.parameters, b.model.parameters)
+
+
+@pytest.mark.parametrize("name", ["identity", "relu", "gelu", "swish", "log_softmax", "scaled_tanh", "hard_silu"])
+def test_activations(tmp_path, name):
+    model = nn.Sequential([nn.Dense(3, activation=name)], input_shape=4)
+    model.save(tmp_path / "m")
+    np.testing.assert_array_equal(nn.load(tmp_path / "m").predict(X), model.predict(X))
+
+
+@pytest.mark.parametrize("name", ["zeros", "orthogonal", "he_normal", "glorot_normal", "lecun_uniform",
+                                  "truncated_normal"])
+def test_initializers(tmp_path, name):
+    nn.Sequential([nn.Dense(3, kernel_initializer=name)], input_shape=4).save(tmp_path / "m")
+    assert nn.load(tmp_path / "m").layers[0].kernel_initializer.name == nn.initializer(name).name
+
+
+@pytest.mark.compiled
+def test_another_process_predicts_the_same_bits(tmp_path):
+    model = network()
+    model.save(tmp_path / "m")
+    np.save(tmp_path / "X", X)
+    code = ("import sys, numpy as np, numbanet as nn; d = sys.argv[1]; "
+            "np.save(d + '/y', nn.load(d + '/m').predict(np.load(d + '/X.npy')))")
+    subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=True)
+    np.testing.assert_array_equal(np.load(tmp_path / "y.npy"), model.predict(X))
+
+
+def test_weights_are_plain_safetensors(tmp_path):
+    model = network()
+    model.save(tmp_path / "m")
+    arrays = load_file(tmp_path / "m")
+    assert set(arrays) == {"0.kernel", "0.bias", "1.kernel", "2.kernel", "2.bias"}
+    np.testing.assert_array_equal(arrays["1.kernel"], model.get_weights()[2])
+
+
+def test_model_that_is_not_built(tmp_path):
+    with pytest.raises(ValueError, match="input shape is not known yet"):
+        nn.Sequential([nn.Dense(2)]).save(tmp_path / "m")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("failing", ["replace", "write"])
+def test_file_is_complete_or_absent(tmp_path, monkeypatch, failing):
+    path = tmp_path / "m"
+    network().save(path)
+    before = path.read_bytes()
+    changed = network()
+    changed.parameters[:] = 1
+
+    def fail(*args):
+        raise OSError("disk full")
+
+    if failing == "replace":
+        monkeypatch.setattr(os, "replace", fail)
+    else:
+        monkeypatch.setattr(type(path), "write_bytes", fail)
+    for target in (path, tmp_path / "new"):
+        with pytest.raises(OSError, match="disk full"):
+            changed.save(target)
+    assert path.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [path]
+    monkeypatch.undo()
+    changed.save(path)
+    assert (nn.load(path).parameters == 1).all()
+
+
+def test_no_folder(tmp_path):
+    with pytest.raises(FileNotFoundError):
+        network().save(tmp_path / "nowhere" / "m")
+    with pytest.raises(FileNotFoundError):
+        nn.load(tmp_path / "m")
+
+
+def test_not_a_model(tmp_path):
+    path = tmp_path / "m"
+    for content in (b"", b"hello", b"\x00" * 100, b"PK\x03\x04" + b"x" * 500, b"\xff" * 64):
+        path.write_bytes(content)
+        with pytest.raises(nn.FormatError, match="can't be read as a numbanet model"):
+            nn.load(path)
+    save_file({"0.kernel": np.ones((2, 2))}, path)
+    with pytest.raises(nn.FormatError, match="holds no numbanet model"):
+        nn.load(path)
+    save_file({"0.kernel": np.ones((2, 2))}, path, {"format": "other"})
+    with pytest.raises(nn.FormatError, match="holds no numbanet model"):
+        nn.load(path)
+    assert issubclass(nn.FormatError, ValueError)
+
+
+def test_truncated_or_longer(tmp_path):
+    path = tmp_path / "m"
+    network().save(path)
+    content = path.read_bytes()
+    for broken in (content[:4], content[:40], content[:len(content) // 2], content[:-1], content + b"\0"):
+        path.write_bytes(broken)
+        with pytest.raises(nn.FormatError, match=r"m can't be read as a numbanet model"):
+            nn.load(path)
+
+
+def test_folder_is_no_model(tmp_path):
+    with pytest.raises((OSError, nn.FormatError)):
+        nn.load(tmp_path)
+
+
+def test_versions(tmp_path):
+    with pytest.raises(nn.FormatError, match=f"format version 2; this numbanet reads {store.VERSION}"):
+        nn.load(saved(tmp_path / "m", version="2"))
+
+
+def change(path, edit):
+    network().save(path)
+    model = description(path)
+    edit(model)
+    return saved(path, model=model)
+
+
+def dense(model):
+    return model["layers"][0]["config"]
+
+
+def activation(model):
+    return dense(model)["activation"]
+
+
+@pytest.mark.parametrize(("edit", "kind", "message"), [
+    (lambda m: m["layers"][0].update({"class": "Dens"}), nn.FormatError, "unknown layer 'Dens'; known: Dense"),
+    (lambda m: m["layers"][0].update({"class": "Layer"}), nn.FormatError, "unknown layer 'Layer'"),
+    (lambda m: m["layers"][0].update({"class": "base"}), nn.FormatError, "unknown layer 'base'"),
+    (lambda m: m["layers"][0].update({"class": "os.system"}), nn.FormatError, "unknown layer 'os.system'"),
+    (lambda m: m["layers"][0].update({"class": ["Dense"]}), nn.FormatError, "unknown layer"),
+    (lambda m: activation(m).update(name="their_own"), ValueError, "unknown activation 'their_own'"),
+    (lambda m: activation(m).update(name="os.system"), ValueError, "unknown activation 'os.system'"),
+    (lambda m: activation(m).update(name="os:system"), ValueError, "unknown activation 'os:system'"),
+    (lambda m: dense(m).update(activation="builtins.eval"), ValueError, "unknown activation 'builtins.eval'"),
+    (lambda m: activation(m).update(kind="os"), nn.FormatError, "can't be read as a numbanet model"),
+    (lambda m: activation(m).update(params={"beta": 1}), nn.FormatError, "no parameter 'beta'"),
+    (lambda m: activation(m).update(params={"alpha": "1"}), nn.FormatError, "must be a number"),
+    (lambda m: dense(m).update(units=-3), ValueError, "units"),
+    (lambda m: dense(m).update(units=7), nn.FormatError, "shape"),
+    (lambda m: dense(m).update(units=10**12), nn.FormatError, "shape"),
+    (lambda m: dense(m).update(nothing=1), nn.FormatError, "nothing"),
+    (lambda m: dense(m).pop("units"), nn.FormatError, "units"),
+    (lambda m: m["layers"].pop(), nn.FormatError, "parameters are not those of its layers"),
+    (lambda m: m["layers"].clear(), ValueError, "layer"),
+    (lambda m: m.pop("layers"), nn.FormatError, "layers"),
+    (lambda m: m.update(layers=3), nn.FormatError, "can't be read as a numbanet model"),
+    (lambda m: m.update(layers=[3]), nn.FormatError, "can't be read as a numbanet model"),
+    (lambda m: m.update(input_shape=[5]), nn.FormatError, "shape"),
+    (lambda m: m.update(input_shape=[0]), ValueError, "input_shape"),
+    (lambda m: m.update(input_shape=None), nn.FormatError, "can't be read as a numbanet model"),
+    (lambda m: m.update(dtype="object"), nn.FormatError, "dtype|parameters"),
+])  # fmt: skip
+def test_damaged_descriptions(tmp_path, edit, kind, message):
+    path = change(tmp_path / "m", edit)
+    with pytest.raises(kind, match=message):
+        nn.load(path)
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "3", "null", "__import__('os').system('true')"])
+def test_broken_json(tmp_path, text):
+    network().save(tmp_path / "m")
+    save_file(load_file(tmp_path / "m"), tmp_path / "m", {"format": "numbanet", "version": "1", "model": text})
+    with pytest.raises(nn.FormatError, match="can't be read as a numbanet model"):
+        nn.load(tmp_path / "m")
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_weights_that_are_not_finite(tmp_path, bad):
+    path = tmp_path / "m"
+    network().save(path)
+    metadata = {"format": "numbanet", "version": "1", "model": json.dumps(description(path))}
+    arrays = load_file(path)
+    arrays["2.bias"][1] = bad
+    save_file(arrays, path, metadata)
+    with pytest.raises(ValueError, match=r"2.bias"):
+        nn.load(path)
+
+
+def test_nothing_in_a_file_is_imported_or_run(tmp_path):
+    (tmp_path / "evil.py").write_text("raise SystemExit('run')")
+    path = change(tmp_path / "m", lambda m: m["layers"][0]["config"]["activation"].update(name="evil.activation"))
+    code = ("import sys, numbanet as nn\ntry:\n    nn.load('m')\nexcept ValueError as e:\n    print(e)\n"
+            "assert 'evil' not in sys.modules")
+    result = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert "unknown activation 'evil.activation'" in result.stdout
+    assert path.exists()
+
+
+@pytest.mark.parametrize("options", [
+    {"activation": nn.Activation("mine", forward=lambda x: x, derivative=lambda x, y: 1.0)},
+    {"activation": nn.Activation("relu", forward=lambda x: x, derivative=lambda x, y: 1.0)},  # borrows a name
+    {"bias_initializer": nn.Initializer("mine", sample=lambda rng, shape, fan_in, fan_out: np.ones(shape))},
+    {"bias_regularizer": nn.Regularizer("mine", penalty=lambda w: w * w, derivative=lambda w: 2 * w)},
+])  # fmt: skip
+def test_objects_made_on_the_spot_cannot_be_saved(tmp_path, options):
+    key, spec = next(iter(options.items()))
+    model = network(**options)
+    with pytest.raises(ValueError, match=f"{key.split('_')[-1]} '{spec.name}' was made on the spot"):
+        model.save(tmp_path / "m")
+    assert not list(tmp_path.iterdir())
