@@ -26,14 +26,15 @@ def definition(function: types.FunctionType) -> ast.FunctionDef | ast.Lambda:
     try:
         linecache.checkcache(code.co_filename)
         lines, _ = inspect.findsource(function)
-        tree = _parse("".join(lines))
+        text = "".join(lines)
+        tree, unchanged = _parse(text), _unchanged(code, text)
     except (OSError, SyntaxError) as error:
         raise FormulaError(
             f"the source of formula '{function.__qualname__}' can't be read ({error}); "
             "define it in a file or a notebook cell"
         ) from None
     found = []
-    for node in ast.walk(tree):
+    for node in ast.walk(tree) if unchanged else ():
         if isinstance(node, ast.FunctionDef) and node.name == code.co_name:
             first = min([node.lineno, *(d.lineno for d in node.decorator_list)])
             if first == code.co_firstlineno:
@@ -46,6 +47,23 @@ def definition(function: types.FunctionType) -> ast.FunctionDef | ast.Lambda:
             "is not what was compiled; was the file changed after it was imported?"
         )
     return min(found, key=lambda n: ((n.end_lineno or 0) - n.lineno, (n.end_col_offset or 0) - n.col_offset))
+
+
+@lru_cache(maxsize=64)
+def _codes(text: str) -> list[types.CodeType]:
+    """Every function of a file as it would be compiled now."""
+    found = [compile(_parse(text), "", "exec", dont_inherit=True)]
+    for code in found:  # grows as it goes
+        found += [c for c in code.co_consts if isinstance(c, types.CodeType)]
+    return found
+
+
+def _unchanged(code: types.CodeType, text: str) -> bool:
+    """Whether a function's code is still what its file says."""
+    def facts(c: types.CodeType) -> tuple[Any, ...]:
+        return c.co_name, c.co_firstlineno, c.co_code, [k for k in c.co_consts if isinstance(k, (int, float))]
+
+    return facts(code) in map(facts, _codes(text))
 
 
 def _covers(node: ast.Lambda, code: types.CodeType) -> bool:

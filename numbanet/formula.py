@@ -11,7 +11,9 @@ from __future__ import annotations
 import ast
 import builtins
 import copy
+import inspect
 import math
+import re
 import types
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -113,16 +115,20 @@ class _Rewriter(ast.NodeTransformer):
             for node in ast.walk(statement):
                 if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store) and node.id not in self.loops:
                     self.locals.setdefault(node.id, len(self.locals))
-        arguments = list(self.arguments)
+        arguments = [self.own(name) for name in self.arguments]
         if self.rows:
             # a row formula may overwrite its scalar parameters, which all lanes share
-            clash = sorted(set(self.locals) & set(arguments))
+            clash = sorted(set(self.locals) & set(self.arguments))
             if clash:
                 raise self.error(body[0], f"assigns to its argument '{clash[0]}'; use a name of its own")
             arguments += ["_scratch", "_result", "_lanes"]
+            for node in (n for s in body for n in ast.walk(s) if isinstance(n, ast.Return) and n is not body[-1]):
+                raise self.error(node, "returns early; in a row formula return comes last")
             body = self.strip(body)
         else:
             body = [self.visit(s) for s in body]
+            if not _returns(body):
+                raise self.error(self.node, "may end without returning a value")
         node = cast(ast.FunctionDef, ast.parse(f"def {name}({', '.join(arguments)}): pass").body[0])
         node.body = body or [ast.Pass()]
         return ast.fix_missing_locations(node)
@@ -142,16 +148,33 @@ class _Rewriter(ast.NodeTransformer):
         for statement in body:
             if isinstance(statement, ast.For):
                 close()
-                inner = self.strip(statement.body)
-                self.integer = True
-                out.append(ast.For(self.visit(statement.target), self.visit(statement.iter), inner, []))
-                self.integer = False
+                out.append(self.loop(statement, self.strip))
             elif any(isinstance(n, (ast.For, ast.While)) for n in ast.walk(statement)):
                 raise self.error(statement, "has a loop inside an if; a row formula may not")
             else:
                 run.append(self.visit(statement))
         close()
         return out
+
+    def loop(self, node: ast.For, inside: Callable[[list[ast.stmt]], list[ast.stmt]]) -> ast.For:
+        """A loop over a range, its variable an integer."""
+        if node.orelse:
+            raise self.error(node, "has an else behind a loop; write it without")
+        call = node.iter if isinstance(node.iter, ast.Call) else None
+        if not isinstance(node.target, ast.Name) or call is None or ast.unparse(call.func) != "range":
+            over = ast.unparse(node.iter if call is None else call.func)
+            raise self.error(node, f"loops over '{over}'; write it as in 'for j in range(len(x))'")
+        outer, self.integer = self.integer, True
+        target, steps = self.visit(node.target), self.visit(node.iter)
+        self.integer = outer
+        return ast.copy_location(ast.For(target, steps, inside(node.body), []), node)
+
+    def visit_For(self, node: ast.For) -> ast.AST:
+        return self.loop(node, lambda body: [self.visit(s) for s in body])
+
+    def own(self, name: str) -> str:
+        """A name of the formula's own, out of the way of the names that the text itself needs."""
+        return f"{name}_" if name in _TAKEN or re.fullmatch(r"formula_\d+|\w+_f(32|64)", name) else name
 
     # -- statements and expressions -----------------------------------------------------
 
@@ -174,7 +197,9 @@ class _Rewriter(ast.NodeTransformer):
         return ast.Assign([cell], self.visit(node.value), lineno=node.lineno)
 
     def visit_AnnAssign(self, node: ast.AnnAssign) -> ast.AST:
-        return self.visit(ast.copy_location(ast.Assign([node.target], cast(ast.expr, node.value)), node))
+        if node.value is None:
+            raise self.error(node, f"declares '{ast.unparse(node.target)}' without a value")
+        return self.visit(ast.copy_location(ast.Assign([node.target], node.value), node))
 
     def visit_Constant(self, node: ast.Constant) -> ast.AST:
         if isinstance(node.value, bool) or (self.integer and isinstance(node.value, int)):
@@ -204,7 +229,8 @@ class _Rewriter(ast.NodeTransformer):
         outer, self.integer = self.integer, True
         index = self.visit(node.slice)
         self.integer = outer
-        return ast.Subscript(node.value, ast.Tuple([index, ast.Name("_i", ast.Load())], ast.Load()), node.ctx)
+        row = ast.Name(self.own(node.value.id), ast.Load())
+        return ast.Subscript(row, ast.Tuple([index, ast.Name("_i", ast.Load())], ast.Load()), node.ctx)
 
     def visit_Call(self, node: ast.Call) -> ast.AST:
         if node.keywords:
@@ -225,12 +251,22 @@ class _Rewriter(ast.NodeTransformer):
             return self.visit_BinOp(ast.copy_location(ast.BinOp(node.args[0], ast.Pow(), node.args[1]), node))
         if isinstance(value, types.BuiltinFunctionType) and value in (abs, min, max):
             return ast.Call(ast.Name(value.__name__, ast.Load()), arguments, [])
+        arguments += self.defaults(node, value)
         return ast.Call(ast.Name(self.callee(node, value), ast.Load()), arguments, [])
+
+    def defaults(self, node: ast.Call, value: Any) -> list[ast.expr]:
+        """Default values of the arguments that a call of another formula leaves out."""
+        if not isinstance(value, types.FunctionType):
+            return []
+        left = list(inspect.signature(value).parameters.values())[len(node.args):]
+        if any(p.default is p.empty for p in left):
+            raise self.error(node, f"calls {value.__qualname__} with {len(node.args)} arguments; it takes more")
+        return [cast(ast.expr, self.constant(node, p.default)) for p in left]
 
     def length(self, node: ast.expr) -> ast.expr:
         if not (isinstance(node, ast.Name) and node.id in self.rows):
             raise self.error(node, f"takes the length of '{ast.unparse(node)}', which is not a row")
-        return ast.parse(f"{node.id}.shape[0]", mode="eval").body
+        return ast.parse(f"{self.own(node.id)}.shape[0]", mode="eval").body
 
     def callee(self, node: ast.AST, value: Any) -> str:
         own = getattr(value, "__name__", "")
@@ -249,13 +285,18 @@ class _Rewriter(ast.NodeTransformer):
         return self.constant(node, self.resolve(node))
 
     def visit_Name(self, node: ast.Name) -> ast.AST:
+        if node.id in self.rows:
+            raise self.error(node, f"uses the row '{node.id}' as a number; index it, as in {node.id}[j]")
+        if self.integer and node.id not in self.loops and node.id in {*self.locals, *self.arguments}:
+            raise self.error(node, f"counts with '{node.id}', which is not an integer; use len() and loop variables")
         if node.id in self.locals and self.rows:
             place = ast.Tuple([ast.Constant(self.locals[node.id]), ast.Name("_i", ast.Load())], ast.Load())
             return ast.Subscript(ast.Name("_scratch", ast.Load()), place, node.ctx)
         if node.id in self.loops:
-            return node if self.integer else self.cast(node)
+            variable = ast.Name(self.own(node.id), node.ctx)
+            return variable if self.integer else self.cast(variable)
         if node.id in self.locals or node.id in self.arguments:
-            return node
+            return ast.Name(self.own(node.id), node.ctx)
         return self.constant(node, self.resolve(node))
 
     def constant(self, node: ast.expr, value: Any) -> ast.AST:
@@ -287,12 +328,21 @@ class _Rewriter(ast.NodeTransformer):
         raise self.error(node, f"uses '{node.id}', which is not defined, or not among {', '.join(sorted(_BUILTINS))}")
 
 
+def _returns(body: list[ast.stmt]) -> bool:
+    """Whether statements return a value on every path."""
+    last = body[-1] if body else None
+    if isinstance(last, ast.If):
+        return _returns(last.body) and _returns(last.orelse)
+    return isinstance(last, ast.Return) and last.value is not None
+
+
 def _is_small_integer(node: ast.expr) -> bool:
     if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
         node = node.operand
     return isinstance(node, ast.Constant) and type(node.value) is int and node.value < 64
 
 
+_TAKEN = {"T", "inf", "nan", "_i", "_scratch", "_result", "_lanes", *_BUILTINS}
 _ALLOWED = (
     ast.Assign, ast.AugAssign, ast.AnnAssign, ast.Return, ast.If, ast.For, ast.Pass, ast.Expr, ast.IfExp, ast.BinOp,
     ast.UnaryOp, ast.BoolOp, ast.Compare, ast.Call, ast.Name, ast.Constant, ast.Tuple, ast.Subscript, ast.Attribute,

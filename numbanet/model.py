@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from numbanet.backend import new_predictor
 from numbanet.checks import nonnegative_int, positive_int
 from numbanet.data import as_features
 from numbanet.graph import Graph
@@ -105,7 +106,7 @@ class Sequential:
             parameters[p.offset : p.end] = np.broadcast_to(sample, p.shape).ravel()
         self._graph, self._parameters, self._predictor = graph, parameters, None
 
-    def unbuild(self) -> None:
+    def _unbuild(self) -> None:
         """Forget the input shape and the parameters."""
         self._graph = self._parameters = self._predictor = None
 
@@ -227,9 +228,7 @@ class Sequential:
         return predictor(self._parameters, samples)
 
     def _prepare(self) -> Any:
-        from numbanet.cpu.predictor import Predictor
-
-        self._predictor = Predictor(self.graph, self.dtype)
+        self._predictor = new_predictor(self.graph, self.dtype)
         return self._predictor
 
     def save(self, path: str | os.PathLike[str]) -> None:

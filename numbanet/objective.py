@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import secrets
-import sys
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
+from numbanet.backend import DEVICES, new_engine, new_predictor
 from numbanet.checks import nonnegative_int, positive_int
 from numbanet.data import Targets, as_features, as_targets, as_weights
 from numbanet.graph import Graph
@@ -41,11 +41,14 @@ class Objective:
         self.optimizer: Optimizer = get("optimizer", optimizer)
         self.schedule = None if self.optimizer.schedule is None else get("schedule", self.optimizer.schedule)
         self.regularizer = None if regularizer is None else get("regularizer", regularizer)
-        self.dtype = str(np.dtype(dtype))
-        if self.dtype not in ("float32", "float64"):
+        known = {"float32": "float32", "float64": "float64", np.float32: "float32", np.float64: "float64"}
+        if dtype not in known and not isinstance(dtype, np.dtype):
             raise ValueError(f"dtype must be 'float32' or 'float64', got {dtype!r}")
-        if device != "cpu":
-            raise ValueError(f"device must be 'cpu', got {device!r}")
+        self.dtype = known.get(dtype, str(dtype))
+        if self.dtype not in known:
+            raise ValueError(f"dtype must be 'float32' or 'float64', got {dtype!r}")
+        if device not in DEVICES:
+            raise ValueError(f"device must be one of {', '.join(DEVICES)}; got {device!r}")
         if isinstance(metrics, (str, Metric)):
             metrics = [metrics]
         self.metrics: list[Metric] = [self._metric(metric) for metric in metrics]
@@ -107,7 +110,7 @@ class Objective:
         """
         graph = self.model.graph
         samples = self._samples(X, y, sample_weight, graph)
-        self._prepare(graph)
+        self._prepare(graph, samples[1].classes)
         return self._evaluate(*samples)
 
     def loss_and_gradient(
@@ -143,7 +146,7 @@ class Objective:
             params = as_features(np.reshape(params, (1, -1)), name="params", dtype=self.dtype)[0]
             if params.size != graph.size:
                 raise ValueError(f"params has {params.size} elements; the model has {graph.size}")
-        self._prepare(graph)
+        self._prepare(graph, targets.classes)
         at = self.model.parameters if params is None else params
         loss, gradient = self._engine.gradient(at, X, targets.values, weights, classes=targets.classes)
         return loss, gradient
@@ -167,16 +170,20 @@ class Objective:
         return {m.name: float(m.compute(target, prediction, weight, *m.params.values())) for m in self.metrics}
 
     def _linked(self, outputs: np.ndarray) -> np.ndarray:
-        if self.loss.link == "identity" or not np.isfinite(outputs).all():
+        if self.loss.link == "identity":
             return outputs
         if self._link is None or self._link.input_shape != outputs.shape[1:]:
-            from numbanet.cpu.predictor import Predictor
-
             graph = Graph(outputs.shape[1:])
             graph.node("activation", outputs.shape[1:], activation=get("activation", self.loss.link))
-            self._link = Predictor(graph, self.dtype)
-        linked: np.ndarray = self._link(np.empty(0, self.dtype), outputs)
+            self._link = new_predictor(graph, self.dtype)
+        fine = np.isfinite(outputs).all(axis=1)
+        linked = np.full_like(outputs, np.nan)
+        if fine.any():
+            linked[fine] = self._link(np.empty(0, self.dtype), np.ascontiguousarray(outputs[fine]))
         return linked
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_link": None}
 
     # -- preparation --------------------------------------------------------------------
 
@@ -198,23 +205,18 @@ class Objective:
             raise ValueError(f"the model's output has shape {graph.output.shape}; a loss needs one axis")
         return as_targets(y, self.loss, outputs=graph.output.size, n=n, dtype=self.dtype, name=name)
 
-    def _prepare(self, graph: Graph) -> None:
+    def _prepare(self, graph: Graph, classes: bool) -> None:
         """Build what is missing, once all arguments are known to be good."""
         if not self.model.built:
             self.model.build(graph.input.shape, dtype=self.dtype, seed=self.seed)
         self.model.astype(self.dtype)
-        if self._engine is None:
-            from numbanet.cpu.engine import Engine, available_threads
-            from numbanet.cpu.generate import first_use
-
-            if first_use(self.dtype):
-                print(f"numbanet compiles its {self.dtype} kernels for this machine, once ...", file=sys.stderr)
-            self._engine = Engine(
+        if self._engine is None or self._engine.graph is not self.model.graph:
+            self._engine = new_engine(
                 self.model.graph, self.loss, self.optimizer, self.schedule, self.regularizer, dtype=self.dtype,
-                threads=self.threads or available_threads(), deterministic=self.deterministic,
+                threads=self.threads, classes=classes, deterministic=self.deterministic,
             )  # fmt: skip
 
     def _unprepare(self) -> None:
         """Forget parameters that a call built before it failed."""
         self._engine = None
-        self.model.unbuild()
+        self.model._unbuild()

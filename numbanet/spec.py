@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
-import numpy as np
+from numbanet.checks import finite_float, positive_float
 
 Formula = Callable[..., Any]
 
@@ -41,22 +41,39 @@ class Plugin:
     params : mapping of str to float
         Parameters of the formulas with their defaults. They are passed at run time: a new
         value compiles nothing.
+    bounds : mapping of str to str
+        Interval of a parameter, as in ``"[0, 1)"`` or ``"(0, inf)"``; a limit may be another
+        parameter's name, as in ``"[smallest, inf)"``. Values outside raise a ValueError.
     """
 
     name: str
     params: Mapping[str, float] = field(default_factory=dict, kw_only=True)
+    bounds: Mapping[str, str] = field(default_factory=dict, kw_only=True)
 
     def __post_init__(self) -> None:
         if not isinstance(self.name, str) or not self.name:
             raise TypeError(f"name must be a non-empty str, got {self.name!r}")
         object.__setattr__(self, "params", {k: self._number(k, v) for k, v in dict(self.params).items()})
+        object.__setattr__(self, "bounds", dict(self.bounds))
+        self._check_bounds(self.bounds)
 
     def _number(self, key: str, value: Any) -> float:
-        if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, float, np.integer, np.floating)):
-            raise TypeError(f"{self.name}: parameter '{key}' must be a number, got {value!r}")
-        if not np.isfinite(value):
-            raise ValueError(f"{self.name}: parameter '{key}' must be finite, got {value!r}")
-        return float(value)
+        return finite_float(f"{self.name}: parameter '{key}'", value)
+
+    def _check_bounds(self, bounds: Mapping[str, str]) -> None:
+        for key, interval in bounds.items():
+            if key not in self.params:
+                raise TypeError(f"{self.name}: bounds name '{key}', which is not among params")
+            value = self.params[key]
+            try:
+                ends = [end.strip() for end in interval[1:-1].split(",")]
+                low, high = (self.params[end] if end in self.params else float(end) for end in ends)
+                inside = ({"[": low <= value, "(": low < value}[interval[0]]
+                          and {"]": value <= high, ")": value < high}[interval[-1]])
+            except (KeyError, TypeError, ValueError):
+                raise ValueError(f"{self.name}: bounds of '{key}' must be like '[0, 1)', got {interval!r}") from None
+            if not inside:
+                raise ValueError(f"{self.name}: parameter '{key}' must be in {interval}, got {value!r}")
 
     def _check(self, function: Formula | None, what: str, leading: Sequence[str]) -> None:
         """The formula takes the leading arguments, under any names, then the parameters."""
@@ -86,6 +103,8 @@ class Plugin:
         ------
         TypeError
             If a parameter is unknown or not a number.
+        ValueError
+            If it is not finite or out of its bounds.
         """
         unknown = [key for key in params if key not in self.params]
         if unknown:
@@ -112,6 +131,8 @@ class Activation(Plugin):
         Whether the formulas take a sample's whole row.
     params : mapping of str to float
         Parameters with their defaults.
+    bounds : mapping of str to str
+        Intervals of parameters, as in ``"[0, 1)"``.
     """
 
     forward: Formula = None  # type: ignore[assignment]
@@ -139,7 +160,7 @@ class Loss(Plugin):
         mean over its outputs. With ``row``: ``loss(output, target, gradient, *params)`` takes
         whole rows, fills ``gradient`` and returns the sample's loss.
     derivative : callable
-        ``derivative(output, target, *params)``, d loss / d output; not with ``row``.
+        ``derivative(output, target, *params)``, d loss / d output; required, but not with ``row``.
     row : bool
         Whether the formula takes a sample's whole row.
     link : str
@@ -150,6 +171,8 @@ class Loss(Plugin):
         (-1 and 1; 0 is read as -1) or "classes" (integer labels, one-hot or soft rows).
     params : mapping of str to float
         Parameters with their defaults.
+    bounds : mapping of str to str
+        Intervals of parameters, as in ``"[0, 1)"``.
     """
 
     loss: Formula = None  # type: ignore[assignment]
@@ -164,6 +187,8 @@ class Loss(Plugin):
             raise TypeError(f"Loss '{self.name}' needs loss=, a function of output and target")
         self._check(self.loss, "loss", ("output", "target", "gradient") if self.row else ("output", "target"))
         self._check(self.derivative, "derivative", ("output", "target"))
+        if not self.row and self.derivative is None:
+            raise TypeError(f"Loss '{self.name}' needs derivative=, or row=True and a loss that fills its gradient")
         if self.row and self.derivative is not None:
             raise TypeError(f"Loss '{self.name}': a row loss fills its gradient itself; leave derivative out")
         if self.targets not in TARGETS:
@@ -189,6 +214,8 @@ class Regularizer(Plugin):
         Whether biases are penalised too.
     params : mapping of str to float
         Parameters with their defaults.
+    bounds : mapping of str to str
+        Intervals of parameters, as in ``"[0, 1)"``.
     """
 
     penalty: Formula | None = None
@@ -228,6 +255,9 @@ class Optimizer(Plugin):
         Largest magnitude of a gradient's element; largest Euclidean norm of the whole gradient.
     params : mapping of str to float
         Parameters with their defaults; ``learning_rate`` is one, and follows the schedule.
+    bounds : mapping of str to str
+        Intervals of parameters, as in ``"[0, 1)"``; the learning rate's is ``"[0, inf)"`` if not
+        given.
     """
 
     update: Formula = None  # type: ignore[assignment]
@@ -244,6 +274,8 @@ class Optimizer(Plugin):
             raise TypeError(f"Optimizer '{self.name}' needs update=, a function of w and g")
         if "learning_rate" not in self.params:
             raise TypeError(f"Optimizer '{self.name}' needs the parameter 'learning_rate' among params")
+        if "learning_rate" not in self.bounds:
+            self._check_bounds({"learning_rate": "[0, inf)"})
         object.__setattr__(self, "states", {k: self._number(k, v) for k, v in dict(self.states).items()})
         self._check(self.coefficients, "coefficients", ("step",))
         names = _arguments(self.update, f"Optimizer '{self.name}': update")
@@ -252,12 +284,12 @@ class Optimizer(Plugin):
             raise TypeError(
                 f"Optimizer '{self.name}': update takes ({', '.join(names)}); expected (w, g, {', '.join(self.states)}"
                 f"{', ' if self.states else ''}coefficients..., {', '.join(self.params)})")
+        for key in self.decay:
+            if key not in self.params:
+                raise TypeError(f"Optimizer '{self.name}': decay names '{key}', which is not among params")
         for key in ("clip_value", "clip_norm"):
-            limit = getattr(self, key)
-            if limit is not None and not self._number(key, limit) > 0:
-                raise ValueError(f"{key} must be positive, got {limit!r}")
-        if self.params["learning_rate"] < 0:
-            raise ValueError(f"learning_rate must not be negative, got {self.params['learning_rate']!r}")
+            if getattr(self, key) is not None:
+                object.__setattr__(self, key, positive_float(key, getattr(self, key)))
 
 
 @dataclass(frozen=True)
@@ -276,6 +308,8 @@ class Schedule(Plugin):
         of the learning rate and whether the epoch is kept (True) or undone (False).
     params : mapping of str to float
         Parameters with their defaults.
+    bounds : mapping of str to str
+        Intervals of parameters, as in ``"[0, 1)"``.
     """
 
     rate: Formula | None = None
@@ -302,6 +336,8 @@ class Initializer(Plugin):
         ``rng`` is a `numpy.random.Generator`. It runs as ordinary NumPy code.
     params : mapping of str to float
         Parameters with their defaults.
+    bounds : mapping of str to str
+        Intervals of parameters, as in ``"[0, 1)"``.
     """
 
     sample: Formula = None  # type: ignore[assignment]
@@ -329,6 +365,8 @@ class Metric(Plugin):
         Whether a larger value is a better one.
     params : mapping of str to float
         Parameters with their defaults.
+    bounds : mapping of str to str
+        Intervals of parameters, as in ``"[0, 1)"``.
     """
 
     compute: Formula = None  # type: ignore[assignment]

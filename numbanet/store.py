@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -17,6 +18,8 @@ from numbanet.registry import KINDS, get
 from numbanet.spec import Plugin
 
 VERSION = 1
+PLAIN = ("biases",)  # fields of specs, beside the parameters, that a user sets
+KNOWN = [name for name in layers_module.__all__ if name != "Layer"]
 
 
 class FormatError(ValueError):
@@ -40,6 +43,9 @@ def save(model: Sequential, path: str | os.PathLike[str]) -> None:
     """
     from safetensors.numpy import save as serialize
 
+    for layer in model.layers:
+        if type(layer).__name__ not in KNOWN or getattr(layers_module, type(layer).__name__) is not type(layer):
+            raise ValueError(f"layer {type(layer).__name__} is not one of numbanet's, and a file can't hold it")
     description = {
         "layers": [{"class": type(layer).__name__, "config": _pack(layer.config())} for layer in model.layers],
         "input_shape": model.graph.input.shape,
@@ -110,8 +116,9 @@ def _pack(config: dict[str, Any]) -> dict[str, Any]:
 
 def _pack_spec(spec: Plugin) -> dict[str, Any]:
     kind = next(kind for kind, owner in KINDS.items() if type(spec) is owner)
+    extra = {key: getattr(spec, key) for key in PLAIN if hasattr(spec, key)}
     try:
-        known = get(kind, spec.name, **spec.params)
+        known = _unpack_spec({"kind": kind, "name": spec.name, "params": spec.params, **extra})
     except (ValueError, TypeError):
         known = None
     if known != spec:
@@ -119,15 +126,20 @@ def _pack_spec(spec: Plugin) -> dict[str, Any]:
             f"{kind} '{spec.name}' was made on the spot, and a file can hold its name only; publish it as a plugin, "
             "or save the weights with numpy"
         )
-    return {"kind": kind, "name": spec.name, "params": dict(spec.params)}
+    return {"kind": kind, "name": spec.name, "params": dict(spec.params), **extra}
+
+
+def _unpack_spec(entry: dict[str, Any]) -> Plugin:
+    extra = {key: bool(entry[key]) for key in PLAIN if key in entry}
+    return replace(get(entry["kind"], entry["name"], **entry["params"]), **extra)
 
 
 def _layer(entry: dict[str, Any]) -> Layer:
-    name, known = entry["class"], [n for n in layers_module.__all__ if n != "Layer"]
-    if name not in known:
-        raise FormatError(f"unknown layer '{name}'; known: {', '.join(known)}")
+    name = entry["class"]
+    if name not in KNOWN:
+        raise FormatError(f"unknown layer '{name}'; known: {', '.join(KNOWN)}")
     config = {}
     for key, value in entry["config"].items():
-        config[key] = get(value["kind"], value["name"], **value["params"]) if isinstance(value, dict) else value
+        config[key] = _unpack_spec(value) if isinstance(value, dict) else value
     return cast(Layer, getattr(layers_module, name)(**config))
 

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import math
+import signal
+import threading
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from numbanet.backend import new_predictor
 from numbanet.callbacks import Callback
 from numbanet.checks import positive_float, positive_int
 from numbanet.data import Targets
@@ -86,7 +89,8 @@ class Trainer(Objective):
         self.epochs_done = self.epochs = self.samples = 0
         self.stop_training = False
         self.log_names: list[str] = []
-        self._factor, self._error = 1.0, float("inf")
+        self._factor, self._error = 1.0, math.inf
+        self._memory: Any = None
 
     # -- training -----------------------------------------------------------------------
 
@@ -156,18 +160,20 @@ class Trainer(Objective):
         names = ["loss", *(m.name for m in self.metrics)]
         self.log_names = [*names, *(f"val_{n}" for n in names if validation), "learning_rate"]
         built = self.model.built
-        self._prepare(graph)
         with contextlib.ExitStack() as ends:
             for hook in hooks:
                 ends.callback(hook.on_train_end, self)
+            outputs = np.zeros((len(X), graph.output.size), self.dtype) if self.metrics else None
             try:
+                self._prepare(graph, y.classes)
+                if outputs is not None:
+                    self._metrics(y, outputs, weights)  # one that can't take these targets fails before a step
                 for hook in hooks:
                     hook.on_train_begin(self)
             except BaseException:
                 if not built:
                     self._unprepare()
                 raise
-            outputs = np.empty((len(X), graph.output.size), self.dtype) if self.metrics else None
             work = _Work(X, y, weights, validation, outputs, batch_size, shuffle, hooks)
             with contextlib.suppress(KeyboardInterrupt):
                 self._run(work)
@@ -198,12 +204,13 @@ class Trainer(Objective):
 
     def _epochs(self, work: _Work, count: int) -> tuple[list[float], int]:
         """Losses of the epochs that ended, and the steps done before one failed, or -1."""
-        self._states = self._engine.states.copy() if self.schedule and self.schedule.adapt else None
-        losses, failed = self._engine.train(
-            self.model.parameters, work.X, work.y.values, work.weights, classes=work.y.classes, batch=work.batch,
-            epochs=count, epoch=self.epochs_done, seed=self.seed, shuffle=work.shuffle, factor=self._factor,
-            outputs=work.outputs,
-        )  # fmt: skip
+        self._memory = self._engine.memory() if self.schedule and self.schedule.adapt else None
+        with _late_interrupt(self):
+            losses, failed = self._engine.train(
+                self.model.parameters, work.X, work.y.values, work.weights, classes=work.y.classes, batch=work.batch,
+                epochs=count, epoch=self.epochs_done, seed=self.seed, shuffle=work.shuffle, factor=self._factor,
+                outputs=work.outputs,
+            )  # fmt: skip
         return [float(loss) for loss in losses], failed
 
     def _epoch_ended(self, work: _Work, loss: float, step: int) -> None:
@@ -240,7 +247,7 @@ class Trainer(Objective):
         if keep:
             self._error = error
         else:
-            self._engine.undo(self.model.parameters, self._states)
+            self._engine.undo(self.model.parameters, self._memory)
 
     def _loss(self, work: _Work) -> float:
         return float(self._engine.evaluate(
@@ -249,14 +256,12 @@ class Trainer(Objective):
 
     def _where_it_began(self, X: np.ndarray, order: np.ndarray) -> str:
         """The first layer whose output is not finite for the samples of a batch."""
-        from numbanet.cpu.predictor import Predictor
-
         graph = self.model.graph
         samples = np.ascontiguousarray(X[order])
         for k, node in enumerate(graph.nodes):
             part = Graph(graph.input_shape, graph.nodes[: k + 1], graph.parameters)
             part.output = node.output
-            outputs = Predictor(part, self.dtype)(self.model.parameters, samples)
+            outputs = new_predictor(part, self.dtype)(self.model.parameters, samples)
             if outputs is None or not np.isfinite(outputs).all():
                 layer = self.model.layers[node.layer]
                 return f"it began in layer {node.layer} ({type(layer).__name__}, {node.kind})"
@@ -271,8 +276,10 @@ class Trainer(Objective):
 
     @learning_rate.setter
     def learning_rate(self, value: float) -> None:
-        scheduled = self._scheduled(self._step())
-        self._factor = positive_float("learning_rate", value) / scheduled if scheduled else 1.0
+        rate, scheduled = positive_float("learning_rate", value), self._scheduled(self._step())
+        if scheduled == 0:
+            raise ValueError("the schedule has brought the learning rate to 0; it can't be scaled")
+        self._factor = rate / scheduled
 
     def _step(self) -> int:
         return 0 if self._engine is None else int(self._engine.steps_done)
@@ -297,6 +304,23 @@ class _Work:
     batch: int
     shuffle: bool
     hooks: list[Callback]
+
+
+@contextlib.contextmanager
+def _late_interrupt(trainer: Trainer) -> Iterator[None]:
+    """Ctrl-C within a compiled call stops training behind it, when weights and books agree."""
+    if threading.current_thread() is not threading.main_thread() or signal.getsignal(signal.SIGINT) is None:
+        yield
+        return
+
+    def stop(number: int, frame: Any) -> None:
+        trainer.stop_training = True
+
+    before = signal.signal(signal.SIGINT, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _hooks(callbacks: Any) -> list[Callback]:

@@ -69,10 +69,10 @@ def test_orthogonal_favours_no_rotation():
 
 @pytest.mark.parametrize(("factory", "arguments", "message"), [
     ("Constant", {"value": math.inf}, "must be finite"),
-    ("RandomUniform", {"low": 1, "high": 0}, "low must be at most high, 0; got 1"),
-    ("RandomNormal", {"stddev": -1}, "stddev must not be negative, got -1"),
-    ("TruncatedNormal", {"stddev": -1}, "stddev must not be negative, got -1"),
-    ("Orthogonal", {"gain": -1}, "gain must not be negative, got -1"),
+    ("RandomUniform", {"low": 1, "high": 0}, r"uniform: parameter 'low' must be in \(-inf, high\], got 1\.0"),
+    ("RandomNormal", {"stddev": -1}, r"'stddev' must be in \[0, inf\), got -1\.0"),
+    ("TruncatedNormal", {"stddev": -1}, r"'stddev' must be in \[0, inf\), got -1\.0"),
+    ("Orthogonal", {"gain": -1}, r"orthogonal: parameter 'gain' must be in \[0, inf\), got -1\.0"),
 ])
 def test_bad_initializer(factory, arguments, message):
     with pytest.raises(ValueError, match=message):

@@ -1,6 +1,7 @@
 """Formulas of activations and regularizers, run as the plain Python they are written in."""
 
 import math
+import pickle
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from scipy.optimize import approx_fprime
 
 from numbanet import builtins, registry
 from numbanet.builtins.activations import numbanet_activations
+from numbanet.spec import Activation, Optimizer
 
 inf, nan = math.inf, math.nan
 ORDINARY = np.concatenate([np.linspace(-8, 8, 65), np.random.default_rng(0).normal(scale=3, size=100)])
@@ -182,10 +184,10 @@ def test_max_norm():
 
 
 @pytest.mark.parametrize(("factory", "argument", "value", "message"), [
-    ("L1", "strength", -1, "strength must not be negative, got -1"),
-    ("L2", "strength", nan, "strength must be finite, got nan"),
-    ("ElasticNet", "l1_ratio", 1.5, "l1_ratio must be from 0 to 1, got 1.5"),
-    ("MaxNorm", "limit", 0, "limit must be positive, got 0"),
+    ("L1", "strength", -1, r"l1: parameter 'strength' must be in \[0, inf\), got -1\.0"),
+    ("L2", "strength", nan, "l2: parameter 'strength' must be finite, got nan"),
+    ("ElasticNet", "l1_ratio", 1.5, r"'l1_ratio' must be in \[0, 1\], got 1\.5"),
+    ("MaxNorm", "limit", 0, r"'limit' must be in \(0, inf\), got 0\.0"),
 ])
 def test_bad_regularizer(factory, argument, value, message):
     with pytest.raises(ValueError, match=message):
@@ -197,3 +199,51 @@ def test_regularizer_factories():
     assert builtins.L1(1e-3, biases=True).biases
     assert builtins.ElasticNet(0.1, 0.2).params == {"strength": 0.1, "l1_ratio": 0.2}
     assert builtins.MaxNorm(2).params == {"limit": 2}
+
+
+# -- bounds ---------------------------------------------------------------------------------
+
+@pytest.mark.parametrize(("kind", "name", "parameter", "good", "bad"), [
+    ("activation", "celu", "alpha", 0.1, 0), ("activation", "swish", "beta", 0.1, -1),
+    ("loss", "huber", "delta", 0.1, 0), ("loss", "quantile", "q", 0.9, 5),
+    ("loss", "softmax_cross_entropy", "label_smoothing", 1, 1.1), ("loss", "focal", "gamma", 0, -1),
+    ("regularizer", "l2", "strength", 0, -1), ("optimizer", "adam", "beta1", 0, 1),
+    ("optimizer", "momentum", "momentum", 0, 1), ("optimizer", "sgd", "learning_rate", 0, -1e-9),
+    ("optimizer", "rprop", "largest", 1e-6, 1e-7), ("optimizer", "rprop", "smallest", 50, 51),
+    ("schedule", "cosine", "decay_steps", 1, 0), ("initializer", "uniform", "low", 0.05, 0.06),
+    ("metric", "top_k_accuracy", "k", 1, 0),
+])
+def test_bounds_hold_by_name(kind, name, parameter, good, bad):
+    spec = registry.get(kind, name)
+    assert registry.get(kind, name, **{parameter: good}).params[parameter] == good
+    for change in (spec.with_params, lambda **params: registry.get(kind, name, **params)):
+        with pytest.raises(ValueError, match=rf"{name}: parameter '\w+' must be in "):
+            change(**{parameter: bad})
+
+
+def test_own_bounds():
+    def own(**bounds):
+        return Activation("own", forward=lambda x, low, high: x, params={"low": -1, "high": 1}, bounds=bounds)
+    spec = own(low="[-inf, high)")
+    assert pickle.loads(pickle.dumps(registry.get("loss", "huber"))) == registry.get("loss", "huber")
+    assert spec.with_params(low=-2).bounds == spec.bounds == {"low": "[-inf, high)"}
+    assert spec.with_params(low=2, high=3).params == {"low": 2, "high": 3}
+    with pytest.raises(ValueError, match=r"own: parameter 'low' must be in \[-inf, high\), got 1\.0"):
+        spec.with_params(low=1)
+    with pytest.raises(TypeError, match="own: bounds name 'alpha', which is not among params"):
+        own(alpha="[0, 1]")
+    for wrong in ("", "0, 1", "[0, 1", "[0; 1]", "[0, alpha]", "[0, 1, 2]", 5):
+        with pytest.raises(ValueError, match=r"own: bounds of 'low' must be like '\[0, 1\)', got "):
+            own(low=wrong)
+
+
+def test_own_optimizer():
+    def own(**options):
+        return Optimizer("own", update=lambda w, g, learning_rate: w, params={"learning_rate": 1}, **options)
+    with pytest.raises(ValueError, match=r"'learning_rate' must be in \[0, inf\), got -1\.0"):
+        own().with_params(learning_rate=-1)
+    assert own(bounds={"learning_rate": "[-1, 1]"}).with_params(learning_rate=-1).params["learning_rate"] == -1
+    limited = own(clip_value=1, clip_norm=np.float32(2))
+    assert type(limited.clip_value) is type(limited.clip_norm) is float
+    with pytest.raises(TypeError, match="Optimizer 'own': decay names 'rate', which is not among params"):
+        own(decay=("learning_rate", "rate"))

@@ -11,6 +11,7 @@ from scipy.optimize import approx_fprime
 
 from numbanet import registry
 from numbanet.builtins.losses import numbanet_losses
+from numbanet.spec import Loss
 
 inf, nan = math.inf, math.nan
 ORDINARY = np.concatenate([np.linspace(-8, 8, 65), np.random.default_rng(0).normal(scale=3, size=100)])
@@ -202,3 +203,8 @@ def test_nan_is_not_hidden_by_a_row_loss(name):
         output = np.full(3, 0.3)
         output[j] = nan
         assert math.isnan(row_loss(name, output, np.array([0.0, 1.0, 0.0]))[0])
+
+
+def test_loss_needs_its_derivative():
+    with pytest.raises(TypeError, match="Loss 'own' needs derivative=, or row=True"):
+        Loss("own", loss=lambda output, target: output - target)

@@ -26,7 +26,10 @@ FLOATS = [np.float32, np.float64]
 
 
 def loss(targets):
-    return Loss(f"{targets}_loss", loss=lambda output, target: 0.0, targets=targets)
+    def zero(output, target):
+        return 0.0
+
+    return Loss(f"{targets}_loss", loss=zero, derivative=zero, targets=targets)
 
 
 def targets(y, kind="classes", outputs=3, **options):

@@ -142,7 +142,7 @@ def gelu_tanh_derivative(x, y):
 
 
 def silu(x, beta):
-    """x sigmoid(beta x), also called swish (Ramachandran et al., 2017); beta > 0."""
+    """x sigmoid(beta x), also called swish (Ramachandran et al., 2017); beta >= 0."""
     return max(x, -1e30) * sigmoid(beta * x)
 
 
@@ -265,7 +265,7 @@ def log_softmax_derivative(x, y, gradient):
         gradient[j] = gradient[j] - math.exp(y[j]) * total
 
 
-SILU = Activation("silu", forward=silu, derivative=silu_derivative, params={"beta": 1.0})
+SILU = Activation("silu", forward=silu, derivative=silu_derivative, params={"beta": 1.0}, bounds={"beta": "[0, inf)"})
 
 
 @hookimpl
@@ -281,7 +281,8 @@ def numbanet_activations() -> Iterable[Activation]:
         Activation("relu6", forward=relu6, derivative=relu6_derivative),
         Activation("elu", forward=elu, derivative=elu_derivative, params={"alpha": 1.0}),
         Activation("selu", forward=selu, derivative=selu_derivative),
-        Activation("celu", forward=celu, derivative=celu_derivative, params={"alpha": 1.0}),
+        Activation("celu", forward=celu, derivative=celu_derivative, params={"alpha": 1.0},
+                   bounds={"alpha": "(0, inf)"}),
         Activation("gelu", forward=gelu, derivative=gelu_derivative),
         Activation("gelu_tanh", forward=gelu_tanh, derivative=gelu_tanh_derivative),
         SILU,

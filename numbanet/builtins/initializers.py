@@ -5,7 +5,6 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from numbanet.checks import finite_float, nonnegative_float
 from numbanet.hookspecs import hookimpl
 from numbanet.spec import Initializer
 
@@ -55,9 +54,7 @@ def RandomUniform(low: float = -0.05, high: float = 0.05) -> Initializer:
     Initializer
         Named "uniform".
     """
-    if not finite_float("low", low) <= finite_float("high", high):
-        raise ValueError(f"low must be at most high, {high!r}; got {low!r}")
-    return Initializer("uniform", sample=uniform, params={"low": low, "high": high})
+    return Initializer("uniform", sample=uniform, params={"low": low, "high": high}, bounds={"low": "(-inf, high]"})
 
 
 def normal(rng, shape, fan_in, fan_out, mean, stddev):
@@ -79,8 +76,8 @@ def RandomNormal(mean: float = 0.0, stddev: float = 0.05) -> Initializer:
     Initializer
         Named "normal".
     """
-    nonnegative_float("stddev", stddev)
-    return Initializer("normal", sample=normal, params={"mean": mean, "stddev": stddev})
+    return Initializer("normal", sample=normal, params={"mean": mean, "stddev": stddev},
+                       bounds={"stddev": "[0, inf)"})
 
 
 def truncated_normal(rng, shape, fan_in, fan_out, mean, stddev):
@@ -105,8 +102,8 @@ def TruncatedNormal(mean: float = 0.0, stddev: float = 0.05) -> Initializer:
     Initializer
         Named "truncated_normal".
     """
-    nonnegative_float("stddev", stddev)
-    return Initializer("truncated_normal", sample=truncated_normal, params={"mean": mean, "stddev": stddev})
+    return Initializer("truncated_normal", sample=truncated_normal, params={"mean": mean, "stddev": stddev},
+                       bounds={"stddev": "[0, inf)"})
 
 
 def glorot_uniform(rng, shape, fan_in, fan_out):
@@ -163,8 +160,7 @@ def Orthogonal(gain: float = 1.0) -> Initializer:
     -----
     All axes but the last are taken as one.
     """
-    nonnegative_float("gain", gain)
-    return Initializer("orthogonal", sample=orthogonal, params={"gain": gain})
+    return Initializer("orthogonal", sample=orthogonal, params={"gain": gain}, bounds={"gain": "[0, inf)"})
 
 
 @hookimpl

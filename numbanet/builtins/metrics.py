@@ -110,7 +110,7 @@ MAE = Metric("mean_absolute_error", compute=mean_absolute_error, greater_is_bett
 def numbanet_metrics() -> Iterable[Metric]:
     return (
         Metric("accuracy", compute=accuracy, params=THRESHOLD),
-        Metric("top_k_accuracy", compute=top_k_accuracy, params={"k": 5}),
+        Metric("top_k_accuracy", compute=top_k_accuracy, params={"k": 5}, bounds={"k": "[1, inf)"}),
         MSE,
         replace(MSE, name="mse"),
         MAE,

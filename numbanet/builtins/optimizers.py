@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from numbanet.builtins._common import sign
 from numbanet.builtins._optimizer import optimizer
 from numbanet.builtins.adam import Adam, AdamW, AMSGrad, Nadam
-from numbanet.checks import fraction, positive_float
+from numbanet.checks import finite_float
 from numbanet.hookspecs import hookimpl
 from numbanet.spec import Optimizer, Schedule
 
@@ -47,7 +47,8 @@ def SGD(
     momentum : float
         Part of the velocity that a step keeps, in [0, 1).
     nesterov : bool
-        Whether the gradient is looked up ahead, where the velocity leads (Sutskever et al., 2013).
+        Whether the gradient is looked up ahead, where the velocity leads (Sutskever et al., 2013);
+        it needs momentum above 0.
     schedule, clip_value, clip_norm : optional
         See `Optimizer`.
 
@@ -62,7 +63,9 @@ def SGD(
     once; Keras's is a sum of steps. At a constant rate they are the same.
     """
     options = schedule, clip_value, clip_norm
-    if not fraction("momentum", momentum):
+    if not finite_float("momentum", momentum):
+        if nesterov:
+            raise ValueError("nesterov=True needs momentum above 0")
         return optimizer("sgd", sgd, options, learning_rate=learning_rate)
     name, update = ("nesterov", sgd_nesterov) if nesterov else ("momentum", sgd_momentum)
     return optimizer(name, update, options, states=("velocity",), learning_rate=learning_rate, momentum=momentum)
@@ -262,15 +265,15 @@ def Rprop(
     For training on the full batch: the signs of small batches' gradients are noise. The variant is
     iRprop- (Igel & Hüsken, 2000), as in PyTorch.
     """
-    for key, value in {"learning_rate": learning_rate, "decrease": decrease, "smallest": smallest}.items():
-        positive_float(key, value)
-    fraction("decrease", decrease)
-    if not positive_float("increase", increase) > 1:
-        raise ValueError(f"increase must be above 1, got {increase!r}")
-    if not positive_float("largest", largest) >= smallest:
-        raise ValueError(f"largest must be at least smallest, {smallest!r}; got {largest!r}")
-    return optimizer("rprop", rprop, states=("direction", "step"), learning_rate=learning_rate, decrease=decrease,
-                     increase=increase, smallest=smallest, largest=largest)
+    return Optimizer(
+        "rprop",
+        update=rprop,
+        states={"direction": 0.0, "step": 0.0},
+        params={"learning_rate": learning_rate, "decrease": decrease, "increase": increase, "smallest": smallest,
+                "largest": largest},
+        bounds={"learning_rate": "(0, inf)", "decrease": "(0, 1)", "increase": "(1, inf)", "smallest": "(0, inf)",
+                "largest": "[smallest, inf)"},
+    )
 
 
 @hookimpl

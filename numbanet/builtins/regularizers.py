@@ -8,7 +8,6 @@ import math
 from collections.abc import Iterable
 
 from numbanet.builtins._common import sign
-from numbanet.checks import finite_float, nonnegative_float, positive_float
 from numbanet.hookspecs import hookimpl
 from numbanet.spec import Regularizer
 
@@ -40,8 +39,8 @@ def L1(strength: float = 0.01, *, biases: bool = False) -> Regularizer:
     --------
     ElasticNet : Both penalties.
     """
-    nonnegative_float("strength", strength)
-    return Regularizer("l1", penalty=l1, derivative=l1_derivative, params={"strength": strength}, biases=biases)
+    return Regularizer("l1", penalty=l1, derivative=l1_derivative, params={"strength": strength},
+                       bounds={"strength": "[0, inf)"}, biases=biases)
 
 
 def l2(w, strength):
@@ -76,8 +75,8 @@ def L2(strength: float = 0.01, *, biases: bool = False) -> Regularizer:
     The gradient is λ w, as with ``weight_decay`` in PyTorch's SGD and Adam. Keras's L2 has no 1/2:
     half its figure is the same penalty. scikit-learn's ``alpha`` is divided by the batch's size.
     """
-    nonnegative_float("strength", strength)
-    return Regularizer("l2", penalty=l2, derivative=l2_derivative, params={"strength": strength}, biases=biases)
+    return Regularizer("l2", penalty=l2, derivative=l2_derivative, params={"strength": strength},
+                       bounds={"strength": "[0, inf)"}, biases=biases)
 
 
 def elastic_net(w, strength, l1_ratio):
@@ -110,12 +109,9 @@ def ElasticNet(strength: float = 0.01, l1_ratio: float = 0.5, *, biases: bool = 
     L1 : With ``l1_ratio=1``.
     L2 : With ``l1_ratio=0``.
     """
-    nonnegative_float("strength", strength)
-    if not 0 <= finite_float("l1_ratio", l1_ratio) <= 1:
-        raise ValueError(f"l1_ratio must be from 0 to 1, got {l1_ratio!r}")
-    params = {"strength": strength, "l1_ratio": l1_ratio}
-    return Regularizer("elastic_net", penalty=elastic_net, derivative=elastic_net_derivative, params=params,
-                       biases=biases)
+    return Regularizer("elastic_net", penalty=elastic_net, derivative=elastic_net_derivative,
+                       params={"strength": strength, "l1_ratio": l1_ratio},
+                       bounds={"strength": "[0, inf)", "l1_ratio": "[0, 1]"}, biases=biases)
 
 
 def max_norm(w, limit):
@@ -145,8 +141,7 @@ def MaxNorm(limit: float = 3.0) -> Regularizer:
     --------
     L2 : A penalty instead of a limit.
     """
-    positive_float("limit", limit)
-    return Regularizer("max_norm", project=max_norm, params={"limit": limit})
+    return Regularizer("max_norm", project=max_norm, params={"limit": limit}, bounds={"limit": "(0, inf)"})
 
 
 @hookimpl

@@ -6,15 +6,6 @@ A schedule taken by name lasts 1,000 steps unless told otherwise.
 import math
 from collections.abc import Iterable
 
-from numbanet.checks import (
-    finite_float,
-    fraction,
-    nonnegative_float,
-    nonnegative_int,
-    positive_float,
-    positive_int,
-    whole_number,
-)
 from numbanet.hookspecs import hookimpl
 from numbanet.spec import Schedule
 
@@ -53,9 +44,8 @@ def StepDecay(step_size: int, factor: float = 0.1) -> Schedule:
     Schedule
         Named "step".
     """
-    positive_float("factor", factor)
-    return Schedule("step", rate=step_decay, params={"step_size": positive_int("step_size", step_size),
-                                                     "factor": factor})
+    return Schedule("step", rate=step_decay, params={"step_size": step_size, "factor": factor},
+                    bounds={"step_size": "[1, inf)", "factor": "(0, inf)"})
 
 
 def exponential_decay(step, learning_rate, decay_steps, decay_rate):
@@ -77,9 +67,9 @@ def ExponentialDecay(decay_steps: int, decay_rate: float = 0.9) -> Schedule:
     Schedule
         Named "exponential".
     """
-    positive_float("decay_rate", decay_rate)
     return Schedule("exponential", rate=exponential_decay,
-                    params={"decay_steps": positive_int("decay_steps", decay_steps), "decay_rate": decay_rate})
+                    params={"decay_steps": decay_steps, "decay_rate": decay_rate},
+                    bounds={"decay_steps": "[1, inf)", "decay_rate": "(0, inf)"})
 
 
 def inverse_time_decay(step, learning_rate, decay_steps, decay_rate):
@@ -101,9 +91,9 @@ def InverseTimeDecay(decay_steps: int, decay_rate: float = 1.0) -> Schedule:
     Schedule
         Named "inverse_time".
     """
-    nonnegative_float("decay_rate", decay_rate)
     return Schedule("inverse_time", rate=inverse_time_decay,
-                    params={"decay_steps": positive_int("decay_steps", decay_steps), "decay_rate": decay_rate})
+                    params={"decay_steps": decay_steps, "decay_rate": decay_rate},
+                    bounds={"decay_steps": "[1, inf)", "decay_rate": "[0, inf)"})
 
 
 def polynomial_decay(step, learning_rate, decay_steps, end_learning_rate, power):
@@ -128,11 +118,9 @@ def PolynomialDecay(decay_steps: int, end_learning_rate: float = 0.0, power: flo
     Schedule
         Named "polynomial".
     """
-    nonnegative_float("end_learning_rate", end_learning_rate)
-    positive_float("power", power)
     return Schedule("polynomial", rate=polynomial_decay,
-                    params={"decay_steps": positive_int("decay_steps", decay_steps),
-                            "end_learning_rate": end_learning_rate, "power": power})
+                    params={"decay_steps": decay_steps, "end_learning_rate": end_learning_rate, "power": power},
+                    bounds={"decay_steps": "[1, inf)", "end_learning_rate": "[0, inf)", "power": "(0, inf)"})
 
 
 def cosine_between(start, end, progress):
@@ -163,11 +151,10 @@ def CosineDecay(decay_steps: int, warmup_steps: int = 0, end_learning_rate: floa
     Schedule
         Named "cosine".
     """
-    nonnegative_float("end_learning_rate", end_learning_rate)
     return Schedule("cosine", rate=cosine_decay,
-                    params={"decay_steps": positive_int("decay_steps", decay_steps),
-                            "warmup_steps": nonnegative_int("warmup_steps", warmup_steps),
-                            "end_learning_rate": end_learning_rate})
+                    params={"decay_steps": decay_steps, "warmup_steps": warmup_steps,
+                            "end_learning_rate": end_learning_rate},
+                    bounds={"decay_steps": "[1, inf)", "warmup_steps": "[0, inf)", "end_learning_rate": "[0, inf)"})
 
 
 def one_cycle(step, learning_rate, total_steps, pct_start, div_factor, final_div_factor):
@@ -204,10 +191,11 @@ def OneCycle(
     -----
     The rates are those of PyTorch's ``OneCycleLR``; the momentum stays as it is.
     """
-    params = {"total_steps": whole_number("total_steps", total_steps, 2), "pct_start": fraction("pct_start", pct_start),
-              "div_factor": positive_float("div_factor", div_factor),
-              "final_div_factor": positive_float("final_div_factor", final_div_factor)}
-    return Schedule("one_cycle", rate=one_cycle, params=params)
+    return Schedule("one_cycle", rate=one_cycle,
+                    params={"total_steps": total_steps, "pct_start": pct_start, "div_factor": div_factor,
+                            "final_div_factor": final_div_factor},
+                    bounds={"total_steps": "[2, inf)", "pct_start": "[0, 1)", "div_factor": "(0, inf)",
+                            "final_div_factor": "(0, inf)"})
 
 
 def bold_driver(factor, error, previous, increase, decrease):
@@ -235,11 +223,8 @@ def BoldDriver(increase: float = 1.05, decrease: float = 0.5) -> Schedule:
     -----
     Meant for the full batch; with small batches errors rise by chance as well.
     """
-    if not finite_float("increase", increase) >= 1:
-        raise ValueError(f"increase must be at least 1, got {increase!r}")
-    positive_float("decrease", decrease)
-    fraction("decrease", decrease)
-    return Schedule("bold_driver", adapt=bold_driver, params={"increase": increase, "decrease": decrease})
+    return Schedule("bold_driver", adapt=bold_driver, params={"increase": increase, "decrease": decrease},
+                    bounds={"increase": "[1, inf)", "decrease": "(0, 1)"})
 
 
 @hookimpl

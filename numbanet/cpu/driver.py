@@ -156,13 +156,13 @@ def use_gradients(worker, plan, data, memory, ops, meeting, step, accumulators):
 @inline
 def project(worker, plan, memory, ops, meeting, step):
     """Constrain the weights that enter each unit of this worker's share of the units."""
-    if ops.projections.size > 0:
-        barrier(meeting, worker, plan.workers)
-        for k in range(ops.projections.size // WIDTH):
-            op = view(ops.projections, k * WIDTH, WIDTH)
-            lo, hi = split(op[4], worker, plan.workers)
-            if lo < hi:
-                invoke(op[0], memory.params, memory.grads, 0, memory.states, memory.hyper, op, step, lo, hi)
+    for k in range(ops.projections.size // WIDTH):
+        barrier(meeting, worker, plan.workers)  # behind the updates, and the projection that used the scratch
+        op = view(ops.projections, k * WIDTH, WIDTH)
+        lo, hi = split((op[4] + plan.vector - 1) // plan.vector, worker, plan.workers)
+        lo, hi = lo * plan.vector, min(op[4], hi * plan.vector)
+        if lo < hi:
+            invoke(op[0], memory.params, memory.grads, 0, memory.states, memory.hyper, op, step, lo, hi)
 
 
 @inline
@@ -263,8 +263,8 @@ def train(worker, plan, data, memory, ops, meeting):
                 for i in range(count):
                     total += data.weights[data.order[start + i]]
             done = epoch * steps + k
-            step = view(memory.table, (plan.step + done) * plan.coefficients, plan.coefficients)
-            share = max(total, 1e-30)  # a batch of weight zero has no gradient
+            step = view(memory.table, done * plan.coefficients, plan.coefficients)
+            share = total if total > 0 else 1.0  # a batch of weight zero has no gradient
             invoke(plan.run_step, worker, plan, data, memory, ops, meeting, step, start, count, share)
             loss = data.lost[8 * worker]
             if not np.isfinite(loss):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cache
 from typing import Any
 
-from numbanet._source import reads
+from numbanet._source import FormulaError, reads
 from numbanet.cpu.generate import compile_text, parameters, translator
 from numbanet.cpu.jit import kernel
 from numbanet.cpu.memory import view
@@ -95,6 +95,8 @@ def loss(function: Formula, derivative: Formula | None, count: int, dtype: str) 
     read, names = parameters(count, "op[7]")
     if derivative is None:
         name, scratch = formulas.row(function, 3)
+        if "_result[_i] = " not in formulas.text():
+            raise FormulaError(f"row loss '{function.__qualname__}' does not return the sample's loss")
         body = f"""{_LOSS_HEAD}{read}{_BLOCKS}{_LOSS_VIEWS}
         scratch = grid(work, at + op[8] * lanes, {scratch}, lanes)
         {name}({_arguments("output", "target", "gradient", names)}, scratch, total, lanes)

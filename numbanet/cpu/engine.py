@@ -77,6 +77,10 @@ class Engine:
         self._buffers: dict[str, np.ndarray] = {}
         self._addresses: dict[bool, dict[str, int]] = {}
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Without what belongs to this process: addresses of kernels, and buffers."""
+        return {**self.__dict__, "_programs": {}, "_buffers": {}, "_addresses": {}}
+
     # -- what the trainer calls ---------------------------------------------------------
 
     def train(
@@ -108,7 +112,8 @@ class Engine:
         steps = -(-len(inputs) // batch)
         table = self._table(steps * epochs, factor)
         ops = Operations(
-            program.passes.array(), program.gradients.array(), updates.transforms.array(),
+            program.passes.array(), program.gradients.array(),
+            np.concatenate([updates.slopes.array(), updates.clips.array()]),
             updates.updates.array(), updates.projections.array(),
         )  # fmt: skip
         losses, failed = self._run(
@@ -122,13 +127,27 @@ class Engine:
         self.steps_since_reset += ended * steps
         return losses[:ended], failed
 
-    def undo(self, params: np.ndarray, states: np.ndarray | None = None) -> None:
-        """Put back the parameters of before the last epoch, with the optimiser's states or new ones."""
+    def memory(self) -> tuple[np.ndarray, int]:
+        """What the optimiser remembers: its states, and the steps they are made of."""
+        return self.states.copy(), self.steps_since_reset
+
+    def prepare(self, classes: bool) -> None:
+        """Compile, or load, what training needs.
+
+        Raises
+        ------
+        FormulaError
+            If a formula can't be compiled.
+        """
+        self._program(True, classes)
+
+    def undo(self, params: np.ndarray, memory: tuple[np.ndarray, int] | None = None) -> None:
+        """Put back the parameters of before the last epoch, and what the optimiser remembered or nothing."""
         params[:] = self._buffers["backup"][: params.size]
-        if states is None:
+        if memory is None:
             self.reset()
         else:
-            self.states[:] = states
+            self.states, self.steps_since_reset = memory
 
     def reset(self) -> None:
         """Begin the optimiser's states anew."""
@@ -141,7 +160,7 @@ class Engine:
         """Mean loss with penalties, and its gradient with respect to the flat parameters."""
         program, updates = self._program(True, classes)
         ops = Operations(
-            program.passes.array(), program.gradients.array(), updates.transforms.array(), NO_OPERATIONS, NO_OPERATIONS
+            program.passes.array(), program.gradients.array(), updates.slopes.array(), NO_OPERATIONS, NO_OPERATIONS
         )
         losses, _ = self._run(
             program, updates, ops, params, inputs, targets, weights, np.zeros(2, self.dtype), batch=len(inputs)
@@ -249,7 +268,7 @@ class Engine:
         samples, lanes = len(inputs), program.tile.lanes
         batch = min(batch, samples)
         workers, shared, span = self._layout(program, batch)
-        norm = self.optimizer.clip_norm or 0.0
+        norm = float(self.optimizer.clip_norm or 0.0) if ops.updates.size else 0.0
         none = NO_FLOATS[self.dtype]
         self.order = np.arange(samples)
         training = ops.gradients.size > 0
@@ -279,7 +298,7 @@ class Engine:
             vector=program.tile.vector, stride=program.stride, span=span, fused=fused,
             input_row=program.place(self.graph.input), target_row=program.target_row, weight_row=program.weight_row,
             total_row=program.total_row, output_row=program.place(self.graph.output), seed=seed, epoch=epoch,
-            epochs=epochs, shuffle=int(shuffle), step=0, coefficients=table.size // (-(-samples // batch) * epochs),
+            epochs=epochs, shuffle=int(shuffle), coefficients=table.size // (-(-samples // batch) * epochs),
             clip_norm=norm, run_step=0, run_passes=0, run_updates=0,
         )  # fmt: skip
         meet = meeting(workers)

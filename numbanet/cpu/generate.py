@@ -49,13 +49,16 @@ def folder() -> Path:
         return Path(tempfile.mkdtemp(prefix="numbanet-"))
 
 
-def first_use(dtype: str) -> bool:
-    """Whether kernels of a type have not been compiled on this machine; True once only."""
-    marker = folder() / f"used-{dtype}"
-    if config.DISABLE_JIT or marker.exists():
-        return False
-    marker.touch()
-    return True
+def known_types() -> set[str]:
+    """Working types whose kernels have been compiled on this machine."""
+    if config.DISABLE_JIT:
+        return {"float32", "float64"}
+    return {path.name.removeprefix("compiled-") for path in folder().glob("compiled-*")}
+
+
+def remember_type(dtype: str) -> None:
+    """Note that kernels of a working type have been compiled."""
+    (folder() / f"compiled-{dtype}").touch()
 
 
 def translator(dtype: str) -> Translator:
@@ -68,8 +71,8 @@ def compile_text(name: str, formulas: Translator, body: str) -> Any:
     text = formulas.text() + "\n\n" + body
     key = f"{name}_{hashlib.sha256(text.encode()).hexdigest()[:24]}"
     if key not in _compiled:
-        log.debug("kernel %s\n%s", key, text)
         path = folder() / f"{key}.py"
+        log.debug("kernel %s\n%s", path, text)
         if not path.exists():
             handle, temporary = tempfile.mkstemp(dir=path.parent)
             with open(handle, "w", encoding="utf-8") as file:

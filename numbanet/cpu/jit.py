@@ -6,6 +6,7 @@ seen: it is compiled once, whatever the model.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 from collections.abc import Callable
 from functools import cache
@@ -50,7 +51,8 @@ def kernel(function: Callable[..., Any]) -> Any:
     if config.DISABLE_JIT:
         return np.errstate(all="ignore")(function)  # numbers wrap and overflow silently, as compiled
     dispatcher = numba.njit(nogil=True, no_cfunc_wrapper=True, **OPTIONS)(function)
-    dispatcher._cache = _KernelCache(function)
+    with contextlib.suppress(RuntimeError):  # no folder can be written: compile anew in each process
+        dispatcher._cache = _KernelCache(function)
     return dispatcher
 
 

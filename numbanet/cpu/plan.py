@@ -68,7 +68,6 @@ class Plan(NamedTuple):
     epoch: int
     epochs: int
     shuffle: int
-    step: int  # row of the table at which this call starts
     coefficients: int  # columns of the table
     clip_norm: float
     run_step: int  # addresses of `shared_step` or `private_step`, `passes` and `use_gradients`: each is compiled once

@@ -53,7 +53,7 @@ class Program:
     def __init__(
         self, graph: Graph, dtype: str, loss: Loss | None = None, *, classes: bool = False, train: bool = False
     ) -> None:
-        self.graph, self.dtype, self.loss, self.train = graph, dtype, loss, train
+        self.graph, self.dtype, self.loss = graph, dtype, loss
         self.tile = host.tile(dtype)
         pass_, gradient, self.update_signature = signatures(dtype)
         self.passes, self.gradients = Table(pass_), Table(gradient)
@@ -90,6 +90,11 @@ class Program:
         if value not in self._slopes:
             self._slopes[value] = self.reserve(value.size)
         return self._slopes[value]
+
+    def in_place(self, node: Node) -> bool:
+        """Whether an activation may overwrite its input: nobody needs it going back, as a derivative might."""
+        makers = [n.kind for n in self.graph.nodes if n.output is node.input]
+        return makers == ["dense"] and elementwise.in_place(_activation(node))
 
     def number(self, params: Mapping[str, float]) -> int:
         """Store parameters of a formula; returns where they start."""
@@ -179,7 +184,7 @@ def dense_backward(program: Program, node: Node) -> None:
 def activation_forward(program: Program, node: Node) -> None:
     """y = f(x), over x itself where the derivative needs only y."""
     activation = _activation(node)
-    inplace = elementwise.in_place(activation) and node.input is not program.graph.input
+    inplace = program.in_place(node)
     if inplace:
         program._places[node.output] = program.place(node.input)
     kernel, scratch = elementwise.forward(
@@ -199,7 +204,7 @@ def activation_backward(program: Program, node: Node) -> None:
     if activation.derivative is None:
         raise ValueError(f"activation '{activation.name}' can't be trained through; give it a derivative=")
     program._slopes[node.input] = program.slope(node.output)
-    inplace = elementwise.in_place(activation) and node.input is not program.graph.input
+    inplace = program.in_place(node)
     kernel, scratch = elementwise.backward(
         activation.derivative, activation.row, inplace, len(activation.params), program.dtype
     )
@@ -252,8 +257,8 @@ class UpdateProgram:
         self, graph: Graph, optimizer: Optimizer | None, regularizer: Regularizer | None, dtype: str, hyper: list[float]
     ) -> None:
         signature = signatures(dtype)[2]
-        self.transforms, self.updates, self.projections = Table(signature), Table(signature), Table(signature)
-        self.penalties = Table(signature)
+        self.updates, self.projections = Table(signature), Table(signature)
+        self.penalties, self.slopes, self.clips = Table(signature), Table(signature), Table(signature)
         self.hyper, self.size, self.scratch = hyper, graph.size, 0
         for parameter, rule in regularized(graph, regularizer):
             at = self._number(rule.params)
@@ -261,7 +266,7 @@ class UpdateProgram:
                 if rule.derivative is None:
                     raise ValueError(f"regularizer '{rule.name}' has no derivative; give derivative=")
                 kernel = update.penalty_gradient(rule.derivative, len(rule.params), dtype)
-                self.transforms.add(kernel, at, parameter.offset, parameter.end)
+                self.slopes.add(kernel, at, parameter.offset, parameter.end)
                 kernel = update.penalty(rule.penalty, len(rule.params), dtype)
                 self.penalties.add(kernel, at, parameter.offset, parameter.end)
             if rule.project is not None:
@@ -278,7 +283,7 @@ class UpdateProgram:
 
     def _optimizer(self, graph: Graph, optimizer: Optimizer, dtype: str) -> None:
         if optimizer.clip_value is not None:
-            self.transforms.add(update.clip, self._number({"limit": optimizer.clip_value}), 0, graph.size)
+            self.clips.add(update.clip, self._number({"limit": optimizer.clip_value}), 0, graph.size)
         kernel = update.optimizer(
             optimizer.update, len(optimizer.states), coefficients(optimizer), len(optimizer.params),
             list(optimizer.params).index("learning_rate"), dtype,

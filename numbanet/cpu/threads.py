@@ -114,11 +114,18 @@ def run_team(workers: int, work: Callable[[int], int], meeting: np.ndarray) -> i
     if workers == 1:
         return work(0)
     team = [threading.Thread(target=guarded, args=(i,), daemon=True) for i in range(1, workers)]
-    for thread in team:
-        thread.start()
-    result = guarded(0)
-    for thread in team:
-        thread.join()
+    started = []
+    try:
+        for thread in team:
+            thread.start()
+            started.append(thread)
+        result = guarded(0)
+    except BaseException:  # a thread that can't start: those that wait for it must not wait for ever
+        meeting[ABORT] = 1
+        raise
+    finally:
+        for thread in started:
+            thread.join()
     if failures:
         raise failures[0]
     return result

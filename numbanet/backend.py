@@ -1,0 +1,77 @@
+"""Picks the backend, and imports it when it is first needed."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from numbanet.graph import Graph
+
+DEVICES = ("cpu",)
+
+
+@contextmanager
+def _told(dtype: str) -> Iterator[None]:
+    """Say that kernels are compiled, the first time on this machine."""
+    from numbanet.cpu.generate import known_types, remember_type
+
+    known = dtype in known_types()
+    if not known:
+        print(f"numbanet compiles its {dtype} kernels for this machine, once ...", file=sys.stderr)
+    yield
+    if not known:
+        remember_type(dtype)
+
+
+def new_engine(graph: Graph, *arguments: Any, dtype: str, threads: int | None, classes: bool, **options: Any) -> Any:
+    """Engine that trains a model; its kernels are ready.
+
+    Parameters
+    ----------
+    graph : Graph
+        The model.
+    *arguments
+        Loss, optimizer, schedule and regularizer.
+    dtype : str
+        Working type.
+    threads : int or None
+        Threads at most; one a core where None.
+    classes : bool
+        Whether targets are class labels.
+    **options
+        Of the engine.
+
+    Returns
+    -------
+    Engine
+        Of the backend.
+    """
+    from numbanet.cpu.engine import Engine, available_threads
+
+    engine = Engine(graph, *arguments, dtype=dtype, threads=threads or available_threads(), **options)
+    with _told(dtype):
+        engine.prepare(classes)
+    return engine
+
+
+def new_predictor(graph: Graph, dtype: str) -> Any:
+    """Forward pass of a model.
+
+    Parameters
+    ----------
+    graph : Graph
+        The model.
+    dtype : str
+        Working type.
+
+    Returns
+    -------
+    Predictor
+        Of the backend.
+    """
+    from numbanet.cpu.predictor import Predictor
+
+    with _told(dtype):
+        return Predictor(graph, dtype)
