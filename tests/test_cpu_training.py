@@ -199,12 +199,13 @@ def test_class_weights(class_weight):
     assert_same(actual, expected)
 
 
-def test_scale_of_weights_does_not_matter():
+@pytest.mark.parametrize("scale", [2.0**-110, 1024, 2.0**100])
+def test_scale_of_weights_does_not_matter(scale):
     X, y = classes(20, 5, 3)
     weights = np.random.default_rng(1).uniform(size=20)
     trainer = nn.Trainer(network(5, 9, 3), "softmax_cross_entropy", dtype="float64")
     loss, gradient = trainer.loss_and_gradient(X, y, sample_weight=weights)
-    other_loss, other = trainer.loss_and_gradient(X, y, sample_weight=1024 * weights)
+    other_loss, other = trainer.loss_and_gradient(X, y, sample_weight=scale * weights)
     assert other_loss == loss
     np.testing.assert_array_equal(other, gradient)
 

@@ -256,30 +256,6 @@ def test_forked_child(eager, threads):
     assert hashlib.sha256(bits(threads=threads)).hexdigest() == expected
 
 
-@pytest.mark.skipif("fork" not in multiprocessing.get_all_start_methods(), reason="needs fork")
-def test_fork_while_another_thread_trains():
-    stop = threading.Event()
-
-    def work():
-        while not stop.is_set():
-            bits(5, epochs=1)
-
-    expected = hashlib.sha256(bits()).hexdigest()
-    thread = threading.Thread(target=work)
-    thread.start()
-    try:
-        context = multiprocessing.get_context("fork")
-        queue = context.Queue()
-        child = context.Process(target=_child, args=(queue, 1))
-        child.start()
-        assert queue.get(timeout=120) == expected
-        child.join(30)
-        assert child.exitcode == 0
-    finally:
-        stop.set()
-        thread.join()
-
-
 SECOND = """
 import sys
 sys.path.insert(0, sys.argv[1])

@@ -82,8 +82,13 @@ def signatures(dtype: str) -> tuple[Any, Any, Any]:
 _PLAIN: list[Callable[..., Any]] = []  # what addresses stand for where nothing is compiled
 
 
+@cache
 def address(function: Any, signature: Any) -> int:
-    """Address by which `invoke` calls a kernel; the caller keeps the kernel alive."""
+    """Address by which `invoke` calls a kernel.
+
+    It is remembered, so that a forked child asks LLVM for nothing: another thread of the parent may
+    have held LLVM's lock, which nobody would ever release.
+    """
     if config.DISABLE_JIT:
         if function not in _PLAIN:
             _PLAIN.append(function)

@@ -145,7 +145,8 @@ else:
             pointers = [a.data for a in arrays]
             pointers[1] = builder.gep(pointers[1], [first])
             pointers[2] = builder.gep(pointers[2], [start])
-            end = builder.add(start, builder.mul(ld, builder.sub(_least(builder, columns, width), integer(1))))
+            final = builder.mul(ld, builder.sub(_least(builder, columns, width), integer(1)))
+            end = builder.add(builder.add(start, final), integer(width - 1))
             check_bounds(context, builder, arrays[2], start, end)
             if config.BOUNDSCHECK:
                 final = builder.sub(rows, integer(1))
