@@ -55,14 +55,13 @@ class Program:
     ) -> None:
         self.graph, self.dtype, self.loss = graph, dtype, loss
         self.tile = host.tile(dtype)
-        pass_, gradient, self.update_signature = signatures(dtype)
+        pass_, gradient, _ = signatures(dtype)
         self.passes, self.gradients = Table(pass_), Table(gradient)
         self.product = address(dense.product, dense.product_signature(dtype))
         self.hyper: list[float] = []
         self.rows = 0
         self._places: dict[Value, int] = {graph.input: self.reserve(graph.input.size + 1)}
         self._slopes: dict[Value, int] = {}
-        self._panels: dict[Value, int] = {}
         self._scratch: list[tuple[Table, int, int]] = []
         self.forward()
         self.target_columns = self.target_row = self.weight_row = self.total_row = 0
@@ -98,8 +97,7 @@ class Program:
 
     def number(self, params: Mapping[str, float]) -> int:
         """Store parameters of a formula; returns where they start."""
-        self.hyper += params.values()
-        return len(self.hyper) - len(params)
+        return _append(self.hyper, params)
 
     def want_scratch(self, table: Table, column: int, rows: int) -> None:
         """Give the operation added last scratch rows, which all operations share."""
@@ -221,6 +219,12 @@ def _activation(node: Node) -> Activation:
     return node.activation
 
 
+def _append(hyper: list[float], params: Mapping[str, float]) -> int:
+    """Add parameters of a formula to those of all; returns where they start."""
+    hyper += params.values()
+    return len(hyper) - len(params)
+
+
 Lower = Callable[[Program, Node], None]
 FORWARD: dict[str, Lower] = {"dense": dense_forward, "activation": activation_forward}
 BACKWARD: dict[str, Lower] = {"dense": dense_backward, "activation": activation_backward}
@@ -261,7 +265,7 @@ class UpdateProgram:
         self.penalties, self.slopes, self.clips = Table(signature), Table(signature), Table(signature)
         self.hyper, self.size, self.scratch = hyper, graph.size, 0
         for parameter, rule in regularized(graph, regularizer):
-            at = self._number(rule.params)
+            at = _append(self.hyper, rule.params)
             if rule.penalty is not None:
                 if rule.derivative is None:
                     raise ValueError(f"regularizer '{rule.name}' has no derivative; give derivative=")
@@ -277,22 +281,18 @@ class UpdateProgram:
         if optimizer is not None:
             self._optimizer(graph, optimizer, dtype)
 
-    def _number(self, params: Mapping[str, float]) -> int:
-        self.hyper += params.values()
-        return len(self.hyper) - len(params)
-
     def _optimizer(self, graph: Graph, optimizer: Optimizer, dtype: str) -> None:
         if optimizer.clip_value is not None:
-            self.clips.add(update.clip, self._number({"limit": optimizer.clip_value}), 0, graph.size)
+            self.clips.add(update.clip, _append(self.hyper, {"limit": optimizer.clip_value}), 0, graph.size)
         kernel = update.optimizer(
             optimizer.update, len(optimizer.states), coefficients(optimizer), len(optimizer.params),
             list(optimizer.params).index("learning_rate"), dtype,
         )  # fmt: skip
-        at = self._number(optimizer.params)
+        at = _append(self.hyper, optimizer.params)
         if not any(optimizer.params[name] for name in optimizer.decay):
             self.updates.add(kernel, at, 0, graph.size)
             return
-        spared = self._number({**optimizer.params, **dict.fromkeys(optimizer.decay, 0.0)})
+        spared = _append(self.hyper, {**optimizer.params, **dict.fromkeys(optimizer.decay, 0.0)})
         for parameter in graph.parameters:
             self.updates.add(kernel, spared if parameter.bias else at, parameter.offset, parameter.end)
 
