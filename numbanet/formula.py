@@ -11,6 +11,7 @@ from __future__ import annotations
 import ast
 import builtins
 import copy
+import functools
 import inspect
 import math
 import re
@@ -250,7 +251,10 @@ class _Rewriter(ast.NodeTransformer):
         if value is pow and len(arguments) == 2:
             return self.visit_BinOp(ast.copy_location(ast.BinOp(node.args[0], ast.Pow(), node.args[1]), node))
         if isinstance(value, types.BuiltinFunctionType) and value in (abs, min, max):
-            return ast.Call(ast.Name(value.__name__, ast.Load()), arguments, [])
+            if value is abs or self.integer or len(arguments) < 2:
+                return ast.Call(ast.Name(value.__name__, ast.Load()), arguments, [])
+            choose = ast.Name(self.twin(node, value.__name__), ast.Load())
+            return functools.reduce(lambda a, b: ast.Call(choose, [a, b], []), arguments)
         arguments += self.defaults(node, value)
         return ast.Call(ast.Name(self.callee(node, value), ast.Load()), arguments, [])
 
@@ -271,15 +275,18 @@ class _Rewriter(ast.NodeTransformer):
     def callee(self, node: ast.AST, value: Any) -> str:
         own = getattr(value, "__name__", "")
         if own and getattr(math, own, None) is value:
-            try:
-                name = self.owner.twin(own, self.owner.dtype)
-            except ValueError as error:
-                raise self.error(node, f"calls math.{own}: {error}") from None
-            self.owner.source.imports.add(name)
-            return name
+            return self.twin(node, own)
         if isinstance(getattr(value, "py_func", value), types.FunctionType):
             return self.owner.scalar(value)
         raise self.error(node, f"calls {value!r}; use math.*, abs, min, max or another formula")
+
+    def twin(self, node: ast.AST, name: str) -> str:
+        try:
+            twin = self.owner.twin(name, self.owner.dtype)
+        except ValueError as error:
+            raise self.error(node, f"calls math.{name}: {error}") from None
+        self.owner.source.imports.add(twin)
+        return twin
 
     def visit_Attribute(self, node: ast.Attribute) -> ast.AST:
         return self.constant(node, self.resolve(node))

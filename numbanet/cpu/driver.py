@@ -76,8 +76,8 @@ def narrow(plan, count, blocks):
 
 
 @kernel
-def passes(plan, data, memory, ops, base, lo, hi, start, count, total):
-    """Forward, loss and backward of the blocks ``lo`` to ``hi`` of the batch."""
+def passes(plan, data, memory, ops, base, at, lo, hi, start, count, total):
+    """Forward, loss and backward of blocks ``lo`` to ``hi`` of ``count`` samples; losses go to ``at``."""
     blocks = (count + plan.lanes - 1) // plan.lanes
     last = narrow(plan, count, blocks)
     full = hi - lo
@@ -85,11 +85,11 @@ def passes(plan, data, memory, ops, base, lo, hi, start, count, total):
         full -= 1
     first, left = start + lo * plan.lanes, count - lo * plan.lanes
     if full > 0:
-        run_blocks(plan, data, memory, ops, base, lo, first, left, full, plan.lanes, total)
+        run_blocks(plan, data, memory, ops, base, at, first, left, full, plan.lanes, total)
     if full < hi - lo:
         base += full * plan.stride
         skipped = full * plan.lanes
-        run_blocks(plan, data, memory, ops, base, lo + full, first + skipped, left - skipped, 1, last, total)
+        run_blocks(plan, data, memory, ops, base, at + full, first + skipped, left - skipped, 1, last, total)
 
 
 @inline
@@ -184,7 +184,8 @@ def shared_step(worker, plan, data, memory, ops, meeting, step, start, count, to
         mine, past = split(end - begin, worker, plan.workers)
         if mine < past:
             base = mine * plan.stride
-            invoke(plan.run_passes, plan, data, memory, ops, base, begin + mine, begin + past, start, count, total)
+            lo, hi = begin + mine, begin + past
+            invoke(plan.run_passes, plan, data, memory, ops, base, lo, lo, hi, start, count, total)
         barrier(meeting, worker, plan.workers)
         if plan.target > 0:
             for i in range(begin, end):
@@ -213,26 +214,36 @@ def shared_step(worker, plan, data, memory, ops, meeting, step, start, count, to
     data.lost[8 * worker] = loss
 
 
+@inline
+def own_samples(plan, count, worker):
+    """First and number of a worker's samples, whole vectors of lanes, and the place of its losses."""
+    lo, hi = split((count + plan.vector - 1) // plan.vector, worker, plan.workers)
+    first = lo * plan.vector
+    return first, min(count, hi * plan.vector) - first, first // plan.lanes + worker
+
+
 @kernel
 def private_step(worker, plan, data, memory, ops, meeting, step, start, count, total):
-    """One step in which each worker takes spans of blocks depth first, into a gradient of its own."""
-    blocks = (count + plan.lanes - 1) // plan.lanes
+    """One step in which each worker takes spans of its blocks depth first, into a gradient of its own."""
     size = memory.params.size if ops.gradients.size > 0 else 0
     grads = view(memory.grads, worker * size, size)
     base = worker * plan.span * plan.stride
-    lo, hi = split(blocks, worker, plan.workers)
-    if lo == hi:
+    first, own, at = own_samples(plan, count, worker)
+    blocks = (own + plan.lanes - 1) // plan.lanes
+    if blocks == 0:
         grads[:] = 0
-    for begin in range(lo, hi, plan.span):
-        end = min(begin + plan.span, hi)
-        invoke(plan.run_passes, plan, data, memory, ops, base, begin, end, start, count, total)
+    for lo in range(0, blocks, plan.span):
+        hi = min(lo + plan.span, blocks)
+        invoke(plan.run_passes, plan, data, memory, ops, base, at + lo, lo, hi, start + first, own, total)
         for k in range(ops.gradients.size // WIDTH):
             op = view(ops.gradients, k * WIDTH, WIDTH)
-            add_gradient(plan, memory, grads, op[1], op, base, begin, end, count, 0, op[2], int(begin > lo))
+            add_gradient(plan, memory, grads, op[1], op, base, lo, hi, own, 0, op[2], int(lo > 0))
     barrier(meeting, worker, plan.workers)
     loss = 0.0
-    for i in range(blocks):
-        loss += data.losses[i]
+    for i in range(plan.workers):
+        _, own, at = own_samples(plan, count, i)
+        for j in range((own + plan.lanes - 1) // plan.lanes):
+            loss += data.losses[at + j]
     if ops.gradients.size > 0 and np.isfinite(loss):
         invoke(plan.run_updates, worker, plan, data, memory, ops, meeting, step, plan.workers)
         project(worker, plan, memory, ops, meeting, step)
@@ -288,6 +299,6 @@ def addresses(plan, data, memory, ops, meeting, shared):
     run_step = shared_step if shared else private_step
     return {
         "run_step": address(run_step, types.void(*team, i, i, real)),
-        "run_passes": address(passes, types.void(*kinds, i, i, i, i, i, real)),
+        "run_passes": address(passes, types.void(*kinds, i, i, i, i, i, i, real)),
         "run_updates": address(use_gradients, types.void(*team, i)),
     }

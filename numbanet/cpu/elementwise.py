@@ -88,6 +88,7 @@ _LOSS_VIEWS = """        output = grid(work, at + op[1] * lanes, op[6], lanes)
 def loss(function: Formula, derivative: Formula | None, count: int, dtype: str) -> tuple[Any, int]:
     """Kernel of a loss and its gradient, times each lane's weight; a weight of 0 hides what overflows.
 
+    What a condition chooses from is computed before: a condition around a load keeps a loop scalar.
     Op: output, target, gradient, weight, total, outputs, hyper, scratch. ``total`` gets each
     lane's weighted loss.
     """
@@ -101,10 +102,12 @@ def loss(function: Formula, derivative: Formula | None, count: int, dtype: str) 
         scratch = grid(work, at + op[8] * lanes, {scratch}, lanes)
         {name}({_arguments("output", "target", "gradient", names)}, scratch, total, lanes)
         for i in range(lanes):
-            total[i] = total[i] * weight[i] if weight[i] > T(0) else T(0)
+            part = total[i] * weight[i]
+            total[i] = part if weight[i] > T(0) else T(0)
         for j in range(op[6]):
             for i in range(lanes):
-                gradient[j, i] = gradient[j, i] * weight[i] if weight[i] > T(0) else T(0)
+                part = gradient[j, i] * weight[i]
+                gradient[j, i] = part if weight[i] > T(0) else T(0)
 """
         return compile_text("loss", formulas, body), scratch
     value, slope = formulas.scalar(function), formulas.scalar(derivative)
@@ -115,8 +118,9 @@ def loss(function: Formula, derivative: Formula | None, count: int, dtype: str) 
         for j in range(op[6]):
             for i in range(lanes):
                 part = weight[i] * share
-                total[i] += {value}({pair}) * part if part > T(0) else T(0)
-                gradient[j, i] = {slope}({pair}) * part if part > T(0) else T(0)
+                lost, slope = {value}({pair}) * part, {slope}({pair}) * part
+                total[i] += lost if part > T(0) else T(0)
+                gradient[j, i] = slope if part > T(0) else T(0)
 """
     return compile_text("loss", formulas, body), 0
 

@@ -288,7 +288,7 @@ class Engine:
         )  # fmt: skip
         data = Data(
             flat(inputs), flat(targets), none if weights is None else flat(weights),
-            self.order, np.zeros(-(-batch // lanes)), np.zeros(8 * workers),
+            self.order, np.zeros(-(-batch // lanes) + workers), np.zeros(8 * workers),
             np.zeros(2 * epochs),
             np.zeros(-(-self.graph.size // driver.CHUNK)),
         )  # fmt: skip
