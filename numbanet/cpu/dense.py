@@ -11,6 +11,7 @@ from typing import Any
 from numba import types
 
 from numbanet.cpu import host
+from numbanet.cpu.ahead import fetch
 from numbanet.cpu.jit import invoke, kernel
 from numbanet.cpu.memory import view
 from numbanet.cpu.tile import tile
@@ -21,24 +22,26 @@ HEIGHT = host.tile("float32").height  # the same for every dtype
 def product_signature(dtype: str) -> Any:
     """Signature of `product`, which the kernels call by its address: its many tiles are compiled once."""
     real, i = getattr(types, dtype)[::1], types.intp
-    return types.void(real, *[i] * 4, real, *[i] * 4, real, *[i] * 9)
+    return types.void(real, *[i] * 4, real, *[i] * 4, real, *[i] * 9, types.int64[::1])
 
 
 @kernel
 def product(
     a, ao, a_row, a_k, a_block, b, bo, b_k, b_block, b_strip,
-    c, co, c_row, c_strip, rows, depth, blocks, width, strips, accumulate,
+    c, co, c_row, c_strip, rows, depth, blocks, width, strips, accumulate, ahead,
 ):  # fmt: skip
     """C[rows, width] (+)= A B for any number of rows, in tiles of nearly equal height.
 
     Done for each of ``strips`` B and C; a tile's rows of A, which may be the larger matrix, are
-    used for all of them while they are in the cache.
+    used for all of them while they are in the cache. Meanwhile what is on the stack
+    ``ahead`` is fetched.
     """
     tiles = (rows + HEIGHT - 1) // HEIGHT
     row = 0
     for i in range(tiles):
         height = (rows - row + tiles - i - 1) // (tiles - i)
         for strip in range(strips):
+            fetch(ahead)
             tile(
                 height, a, ao + row * a_row, a_row, a_k, a_block, b, bo + strip * b_strip, b_k, b_block,
                 c, co + row * c_row + strip * c_strip, c_row, depth, blocks, width, accumulate,
@@ -55,7 +58,7 @@ def forward(params, hyper, work, op, base, stride, blocks, lanes):
             view(work, base + i * stride + (op[2] + inputs) * lanes, lanes)[:] = 1
     invoke(
         op[7], params, op[1], 1, units, 0, work, base + op[2] * lanes, lanes, 0, stride,
-        work, base + op[3] * lanes, lanes, stride, units, inputs + op[6], 1, lanes, blocks, 0,
+        work, base + op[3] * lanes, lanes, stride, units, inputs + op[6], 1, lanes, blocks, 0, view(op, 0, 0),
     )  # fmt: skip
 
 
@@ -65,12 +68,12 @@ def backward(params, hyper, work, op, base, stride, blocks, lanes):
     inputs, units = op[4], op[5]
     invoke(
         op[6], params, op[1], units, 1, 0, work, base + op[2] * lanes, lanes, 0, stride,
-        work, base + op[3] * lanes, lanes, stride, inputs, units, 1, lanes, blocks, 0,
+        work, base + op[3] * lanes, lanes, stride, inputs, units, 1, lanes, blocks, 0, view(op, 0, 0),
     )  # fmt: skip
 
 
 @kernel
-def gradient(grads, at, work, op, base, stride, blocks, lanes, first, last, accumulate):
+def gradient(grads, at, work, op, base, stride, blocks, lanes, first, last, accumulate, ahead):
     """Rows of dW (+)= x dz' over blocks, at ``grads[at]``.
 
     Op: weights, rows, units, x, dz as panels, vector, product.
@@ -82,6 +85,6 @@ def gradient(grads, at, work, op, base, stride, blocks, lanes, first, last, accu
         width = 2 * vector if units - u > vector else vector
         invoke(
             op[7], work, x, lanes, 1, stride, work, panel, width, stride, 0,
-            grads, at + u, units, 0, last - first, lanes, blocks, min(width, units - u), 1, accumulate,
+            grads, at + u, units, 0, last - first, lanes, blocks, min(width, units - u), 1, accumulate, ahead,
         )  # fmt: skip
         panel += width * lanes

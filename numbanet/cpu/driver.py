@@ -9,9 +9,9 @@ parameters; the team meets again.
 from __future__ import annotations
 
 import numpy as np
-from numba import typeof, types
 
-from numbanet.cpu.jit import address, inline, invoke, kernel
+from numbanet.cpu.ahead import want
+from numbanet.cpu.jit import inline, invoke, kernel
 from numbanet.cpu.lanes import gather
 from numbanet.cpu.memory import view
 from numbanet.cpu.plan import WIDTH
@@ -75,7 +75,7 @@ def narrow(plan, count, blocks):
     return (rest + plan.vector - 1) // plan.vector * plan.vector
 
 
-@kernel
+@inline
 def passes(plan, data, memory, ops, base, at, lo, hi, start, count, total):
     """Forward, loss and backward of blocks ``lo`` to ``hi`` of ``count`` samples; losses go to ``at``."""
     blocks = (count + plan.lanes - 1) // plan.lanes
@@ -93,7 +93,7 @@ def passes(plan, data, memory, ops, base, at, lo, hi, start, count, total):
 
 
 @inline
-def add_gradient(plan, memory, grads, at, op, base, lo, hi, count, first, last, accumulate):
+def add_gradient(plan, memory, grads, at, op, base, lo, hi, count, first, last, accumulate, ahead):
     """Gradient of a parameter's rows from the blocks ``lo`` to ``hi``, which start at ``base``."""
     blocks = (count + plan.lanes - 1) // plan.lanes
     lanes = narrow(plan, count, blocks)
@@ -101,11 +101,11 @@ def add_gradient(plan, memory, grads, at, op, base, lo, hi, count, first, last, 
     if hi == blocks and lanes < plan.lanes:
         full -= 1
     if full > 0:
-        invoke(op[0], grads, at, memory.work, op, base, plan.stride, full, plan.lanes, first, last, accumulate)
+        invoke(op[0], grads, at, memory.work, op, base, plan.stride, full, plan.lanes, first, last, accumulate, ahead)
         accumulate = 1
     if full < hi - lo:
         base += full * plan.stride
-        invoke(op[0], grads, at, memory.work, op, base, plan.stride, 1, lanes, first, last, accumulate)
+        invoke(op[0], grads, at, memory.work, op, base, plan.stride, 1, lanes, first, last, accumulate, ahead)
 
 
 @inline
@@ -118,7 +118,7 @@ def apply(memory, table, step, first, last, at):
             invoke(op[0], memory.params, memory.grads, at + lo - first, memory.states, memory.hyper, op, step, lo, hi)
 
 
-@kernel
+@inline
 def use_gradients(worker, plan, data, memory, ops, meeting, step, accumulators):
     """Reduce, transform and apply the gradients of this worker's share of the parameters."""
     size = memory.params.size
@@ -171,13 +171,24 @@ def fused_rows(columns):
     return max(24, FUSED // columns)
 
 
-@kernel
+@inline
+def want_samples(worker, plan, data, ahead, start):
+    """Ask for the inputs of the worker's first blocks of the step that begins at ``start``."""
+    count = min(plan.batch, plan.samples - start)
+    lo, hi = split(min(plan.span, (count + plan.lanes - 1) // plan.lanes), worker, plan.workers)
+    for i in range(start + lo * plan.lanes, start + min(count, hi * plan.lanes)):
+        row = data.order[i] * plan.features
+        want(ahead, data.inputs, row, row + plan.features)
+
+
+@inline
 def shared_step(worker, plan, data, memory, ops, meeting, step, start, count, total):
     """One step in which the team shares the blocks, then the rows of the gradient.
 
     No sum depends on the number of workers.
     """
     blocks = (count + plan.lanes - 1) // plan.lanes
+    ahead = view(data.ahead, worker * plan.ahead, plan.ahead if plan.fused else 0)
     loss = 0.0
     for begin in range(0, blocks, plan.span):
         end = min(begin + plan.span, blocks)
@@ -185,7 +196,7 @@ def shared_step(worker, plan, data, memory, ops, meeting, step, start, count, to
         if mine < past:
             base = mine * plan.stride
             lo, hi = begin + mine, begin + past
-            invoke(plan.run_passes, plan, data, memory, ops, base, lo, lo, hi, start, count, total)
+            passes(plan, data, memory, ops, base, lo, lo, hi, start, count, total)
         barrier(meeting, worker, plan.workers)
         if plan.target > 0:
             for i in range(begin, end):
@@ -193,6 +204,9 @@ def shared_step(worker, plan, data, memory, ops, meeting, step, start, count, to
         if end == blocks and (ops.gradients.size == 0 or not np.isfinite(loss)):
             data.lost[8 * worker] = loss
             return
+        if plan.fused:
+            ahead[0] = 0
+            want_samples(worker, plan, data, ahead, start + count)
         for k in range(ops.gradients.size // WIDTH):
             op = view(ops.gradients, k * WIDTH, WIDTH)
             lo, hi = split(op[2], worker, plan.workers)
@@ -201,7 +215,8 @@ def shared_step(worker, plan, data, memory, ops, meeting, step, start, count, to
                 last = min(hi, first + rows)
                 start_at, end_at = op[1] + first * op[3], op[1] + last * op[3]
                 at = worker * plan.fused if plan.fused else start_at
-                add_gradient(plan, memory, memory.grads, at, op, 0, begin, end, count, first, last, int(begin > 0))
+                adds = int(begin > 0)
+                add_gradient(plan, memory, memory.grads, at, op, 0, begin, end, count, first, last, adds, ahead)
                 if plan.fused:
                     apply(memory, ops.transforms, step, start_at, end_at, at)
                     apply(memory, ops.updates, step, start_at, end_at, at)
@@ -209,7 +224,7 @@ def shared_step(worker, plan, data, memory, ops, meeting, step, start, count, to
             barrier(meeting, worker, plan.workers)
     if not plan.fused:
         barrier(meeting, worker, plan.workers)
-        invoke(plan.run_updates, worker, plan, data, memory, ops, meeting, step, 1)
+        use_gradients(worker, plan, data, memory, ops, meeting, step, 1)
     project(worker, plan, memory, ops, meeting, step)
     data.lost[8 * worker] = loss
 
@@ -222,7 +237,7 @@ def own_samples(plan, count, worker):
     return first, min(count, hi * plan.vector) - first, first // plan.lanes + worker
 
 
-@kernel
+@inline
 def private_step(worker, plan, data, memory, ops, meeting, step, start, count, total):
     """One step in which each worker takes spans of its blocks depth first, into a gradient of its own."""
     size = memory.params.size if ops.gradients.size > 0 else 0
@@ -230,14 +245,15 @@ def private_step(worker, plan, data, memory, ops, meeting, step, start, count, t
     base = worker * plan.span * plan.stride
     first, own, at = own_samples(plan, count, worker)
     blocks = (own + plan.lanes - 1) // plan.lanes
+    ahead = view(data.ahead, 0, 0)
     if blocks == 0:
         grads[:] = 0
     for lo in range(0, blocks, plan.span):
         hi = min(lo + plan.span, blocks)
-        invoke(plan.run_passes, plan, data, memory, ops, base, at + lo, lo, hi, start + first, own, total)
+        passes(plan, data, memory, ops, base, at + lo, lo, hi, start + first, own, total)
         for k in range(ops.gradients.size // WIDTH):
             op = view(ops.gradients, k * WIDTH, WIDTH)
-            add_gradient(plan, memory, grads, op[1], op, base, lo, hi, own, 0, op[2], int(lo > 0))
+            add_gradient(plan, memory, grads, op[1], op, base, lo, hi, own, 0, op[2], int(lo > 0), ahead)
     barrier(meeting, worker, plan.workers)
     loss = 0.0
     for i in range(plan.workers):
@@ -245,7 +261,7 @@ def private_step(worker, plan, data, memory, ops, meeting, step, start, count, t
         for j in range((own + plan.lanes - 1) // plan.lanes):
             loss += data.losses[at + j]
     if ops.gradients.size > 0 and np.isfinite(loss):
-        invoke(plan.run_updates, worker, plan, data, memory, ops, meeting, step, plan.workers)
+        use_gradients(worker, plan, data, memory, ops, meeting, step, plan.workers)
         project(worker, plan, memory, ops, meeting, step)
     data.lost[8 * worker] = loss
 
@@ -276,7 +292,10 @@ def train(worker, plan, data, memory, ops, meeting):
             done = epoch * steps + k
             step = view(memory.table, done * plan.coefficients, plan.coefficients)
             share = total if total > 0 else 1.0  # a batch of weight zero has no gradient
-            invoke(plan.run_step, worker, plan, data, memory, ops, meeting, step, start, count, share)
+            if plan.shared:
+                shared_step(worker, plan, data, memory, ops, meeting, step, start, count, share)
+            else:
+                private_step(worker, plan, data, memory, ops, meeting, step, start, count, share)
             loss = data.lost[8 * worker]
             if not np.isfinite(loss):
                 if worker == 0:
@@ -289,16 +308,3 @@ def train(worker, plan, data, memory, ops, meeting):
             data.results[2 * epoch] = lost / mass
             data.results[2 * epoch + 1] = mass
     return -1
-
-
-def addresses(plan, data, memory, ops, meeting, shared):
-    """Addresses of the parts that the driver calls, for the types of these arguments."""
-    i, real, step = types.intp, types.float64, typeof(memory.table)
-    kinds = [typeof(x) for x in (plan, data, memory, ops)]
-    team = [i, *kinds, typeof(meeting), step]
-    run_step = shared_step if shared else private_step
-    return {
-        "run_step": address(run_step, types.void(*team, i, i, real)),
-        "run_passes": address(passes, types.void(*kinds, i, i, i, i, i, i, real)),
-        "run_updates": address(use_gradients, types.void(*team, i)),
-    }

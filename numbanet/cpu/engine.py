@@ -75,11 +75,10 @@ class Engine:
         self.reset()
         self._programs: dict[tuple[bool, bool], tuple[Program, UpdateProgram]] = {}
         self._buffers: dict[str, np.ndarray] = {}
-        self._addresses: dict[bool, dict[str, int]] = {}
 
     def __getstate__(self) -> dict[str, Any]:
         """Without what belongs to this process: addresses of kernels, and buffers."""
-        return {**self.__dict__, "_programs": {}, "_buffers": {}, "_addresses": {}}
+        return {**self.__dict__, "_programs": {}, "_buffers": {}}
 
     # -- what the trainer calls ---------------------------------------------------------
 
@@ -276,6 +275,7 @@ class Engine:
         if shared and norm == 0 and ops.updates.size and self.graph.size > 4 * driver.FUSED and batch <= span * lanes:
             columns = [row[3] for row in program.gradients.rows]
             fused = max(driver.FUSED, 24 * max(columns))
+        ahead = 1 + 2 * batch if fused else 0
         grads = none
         if training:
             gradients = fused * workers if fused else self.graph.size * (1 if shared else workers)
@@ -290,20 +290,17 @@ class Engine:
             flat(inputs), flat(targets), none if weights is None else flat(weights),
             self.order, np.zeros(-(-batch // lanes) + workers), np.zeros(8 * workers),
             np.zeros(2 * epochs),
-            np.zeros(-(-self.graph.size // driver.CHUNK)),
+            np.zeros(-(-self.graph.size // driver.CHUNK)), np.zeros(workers * ahead, np.int64),
         )  # fmt: skip
         plan = Plan(
             workers=workers, samples=samples, batch=batch, features=self.graph.input.size,
             target=program.target_columns, outputs=self.graph.output.size, lanes=lanes,
-            vector=program.tile.vector, stride=program.stride, span=span, fused=fused,
+            vector=program.tile.vector, stride=program.stride, span=span, ahead=ahead, fused=fused,
             input_row=program.place(self.graph.input), target_row=program.target_row, weight_row=program.weight_row,
             total_row=program.total_row, output_row=program.place(self.graph.output), seed=seed, epoch=epoch,
             epochs=epochs, shuffle=int(shuffle), coefficients=table.size // (-(-samples // batch) * epochs),
-            clip_norm=norm, run_step=0, run_passes=0, run_updates=0,
+            clip_norm=norm, shared=int(shared),
         )  # fmt: skip
         meet = meeting(workers)
-        if shared not in self._addresses:
-            self._addresses[shared] = driver.addresses(plan, data, memory, ops, meet, shared)
-        plan = plan._replace(**self._addresses[shared])
         failed = run_team(workers, lambda worker: driver.train(worker, plan, data, memory, ops, meet), meet)
         return data.results[::2], failed

@@ -64,8 +64,9 @@ def signatures(dtype: str) -> tuple[Any, Any, Any]:
 
     ``pass_(params, hyper, work, op, base, stride, blocks, lanes)`` runs forward or backward
     over blocks of lanes whose values start at ``work[base + i * stride]``.
-    ``gradient(grads, at, work, op, base, stride, blocks, lanes, first, last, accumulate)`` writes
-    or adds the gradients of a parameter's rows ``first`` to ``last`` to ``grads[at:]``.
+    ``gradient(grads, at, work, op, base, stride, blocks, lanes, first, last, accumulate, ahead)``
+    writes or adds the gradients of a parameter's rows ``first`` to ``last`` to ``grads[at:]``;
+    ``ahead`` is a stack of what to fetch meanwhile.
     ``update(params, grads, at, states, hyper, op, step, first, last)`` changes ``params`` in
     ``first`` to ``last`` or their gradients, which start at ``grads[at]``; ``step`` holds the
     numbers of the optimiser's step.
@@ -74,7 +75,7 @@ def signatures(dtype: str) -> tuple[Any, Any, Any]:
     op, i = types.int64[::1], types.intp
     return (
         types.void(real, real, real, op, i, i, i, i),
-        types.void(real, i, real, op, i, i, i, i, i, i, i),
+        types.void(real, i, real, op, i, i, i, i, i, i, i, types.int64[::1]),
         types.void(real, real, i, real, real, op, real, i, i),
     )
 

@@ -43,6 +43,7 @@ class Data(NamedTuple):
     lost: np.ndarray  # float64, the batch's mean loss, one a worker
     results: np.ndarray  # float64, (epoch, mean loss and weight)
     norms: np.ndarray  # float64, one a chunk of parameters
+    ahead: np.ndarray  # a stack for each worker
 
 
 class Plan(NamedTuple):
@@ -58,6 +59,7 @@ class Plan(NamedTuple):
     vector: int
     stride: int  # elements of a block in work
     span: int  # blocks that a worker, or the team if it shares them, takes at a time
+    ahead: int  # integers of a worker's stack
     fused: int  # elements of a worker's gradients where they are used up as they come, else 0
     input_row: int
     target_row: int
@@ -70,6 +72,4 @@ class Plan(NamedTuple):
     shuffle: int
     coefficients: int  # columns of the table
     clip_norm: float
-    run_step: int  # addresses of `shared_step` or `private_step`, `passes` and `use_gradients`: each is compiled once
-    run_passes: int
-    run_updates: int
+    shared: int  # whether the workers share blocks

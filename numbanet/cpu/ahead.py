@@ -1,0 +1,79 @@
+"""What a worker will read next, for the matrix product to fetch into the cache between its tiles.
+
+A stack of ranges of addresses: how many there are, then the first and the last address of each.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from llvmlite import ir
+from numba import config, types
+from numba.core import cgutils
+from numba.extending import intrinsic
+
+from numbanet.cpu.jit import inline
+from numbanet.cpu.memory import I32, I64
+
+LINE = 64  # bytes of a cache line
+BURST = 24  # lines that a core can wait for at a time
+
+if config.DISABLE_JIT:
+
+    def place(array: Any, index: int) -> int:
+        """Address of an element."""
+        return array.ctypes.data + index * array.itemsize
+
+    def prefetch(address: int) -> None:
+        """Ask for the cache line at an address."""
+
+else:
+
+    @intrinsic
+    def place(typing, array, index):  # type: ignore[no-untyped-def,misc]
+        """Address of an element."""
+
+        def codegen(context, builder, sig, args):
+            data = context.make_array(sig.args[0])(context, builder, args[0]).data
+            return builder.ptrtoint(builder.gep(data, [args[1]]), I64)
+
+        return types.int64(array, types.intp), codegen
+
+    @intrinsic
+    def prefetch(typing, address):  # type: ignore[no-untyped-def,misc]
+        """Ask for the cache line at an address; none is out of bounds."""
+
+        def codegen(context, builder, sig, args):
+            pointer = builder.inttoptr(args[0], ir.IntType(8).as_pointer())
+            kind = ir.FunctionType(ir.VoidType(), [pointer.type, I32, I32, I32])
+            function = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
+            builder.call(function, [pointer, *(ir.Constant(I32, n) for n in (0, 2, 1))])  # read, second level, data
+            return context.get_dummy_value()
+
+        return types.void(types.int64), codegen
+
+
+@inline
+def want(ahead, array, first, last):
+    """Put ``array[first:last]`` on the stack."""
+    top = 1 + 2 * ahead[0]
+    ahead[top] = place(array, first)
+    ahead[top + 1] = place(array, last - 1)
+    ahead[0] += 1
+
+
+@inline
+def fetch(ahead):
+    """Ask for the next lines on the stack; an empty array is no stack."""
+    if ahead.size > 0:
+        lines = BURST
+        while lines > 0 and ahead[0] > 0:
+            top = 2 * ahead[0] - 1
+            address, last = ahead[top], ahead[top + 1]
+            while lines > 0 and address <= last:
+                prefetch(address)
+                address += LINE
+                lines -= 1
+            ahead[top] = address
+            if address > last:
+                ahead[0] -= 1
