@@ -107,6 +107,14 @@ def _store_part(v: Vectors, values: Any, places: Any, columns: Any, nothing: Any
         size //= 2
 
 
+def _opaque(b: ir.IRBuilder, value: Any) -> Any:
+    """A pointer of which LLVM does not know where it points.
+
+    It would make one chain of additions of all addresses into A, longer than a narrow tile's arithmetic.
+    """
+    return b.asm(ir.FunctionType(value.type, [value.type]), "", "=r,0", [value], False)
+
+
 def _tile_function(module: ir.Module, element: ir.Type, height: int, vectors: int, width: int) -> ir.Function:
     """LLVM function of the tile of one height, ``vectors`` registers of ``width`` elements wide."""
     name = f"numbanet_tile_{suffix(element)}_{height}x{vectors}x{width}"
@@ -126,26 +134,33 @@ def _tile_function(module: ir.Module, element: ir.Type, height: int, vectors: in
     v = Vectors(b, element, width)
     fma = v.declare(f"fma.{v.name}", v.type, v.type, v.type, v.type)
     cells = [(m, j) for m in range(height) for j in range(vectors)]
-    rows = [b.mul(a_row, integer(m)) for m in range(height)]
+    near = (height + 1) // 2
+    offsets = [b.mul(a_row, integer(m)) for m in range(near)]
+    far = b.gep(a, [b.mul(a_row, integer(near))])
     entry, outer, inner, latch, done = (b.block, *(b.append_basic_block(n) for n in ("block", "k", "next", "done")))
     b.branch(outer)
 
     b.position_at_end(outer)
-    block, a_outer, b_outer = b.phi(I64), b.phi(pointer), b.phi(pointer)
+    block, a_outer, far_outer, b_outer = b.phi(I64), b.phi(pointer), b.phi(pointer), b.phi(pointer)
     carried = {cell: b.phi(v.type) for cell in cells}
     b.branch(inner)
 
     b.position_at_end(inner)
-    k, pa, pb = b.phi(I64), b.phi(pointer), b.phi(pointer)
+    k, pa, p_far, pb = b.phi(I64), b.phi(pointer), b.phi(pointer), b.phi(pointer)
     acc = {cell: b.phi(v.type) for cell in cells}
     loaded = [v.load(b.gep(pb, [integer(j * width)])) for j in range(vectors)]
     new = {}
     for m in range(height):
-        left = v.splat(b.load(b.gep(pa, [rows[m]])))
+        left = v.splat(b.load(b.gep(p_far if m >= near else pa, [offsets[m % near]])))
         for j in range(vectors):
             new[m, j] = b.call(fma, [left, loaded[j], acc[m, j]])
     k_next = b.add(k, integer(1))
-    steps = ((k, integer(0), k_next), (pa, a_outer, b.gep(pa, [a_k])), (pb, b_outer, b.gep(pb, [b_k])))
+    steps = (
+        (k, integer(0), k_next),
+        (pa, a_outer, _opaque(b, b.gep(pa, [a_k]))),
+        (p_far, far_outer, _opaque(b, b.gep(p_far, [a_k]))),
+        (pb, b_outer, b.gep(pb, [b_k])),
+    )
     for phi, start, value in (*steps, *((acc[cell], carried[cell], new[cell]) for cell in cells)):
         phi.add_incoming(start, outer)
         phi.add_incoming(value, inner)
@@ -156,6 +171,7 @@ def _tile_function(module: ir.Module, element: ir.Type, height: int, vectors: in
     steps = (
         (block, integer(0), next_block),
         (a_outer, a, b.gep(a_outer, [a_block])),
+        (far_outer, far, b.gep(far_outer, [a_block])),
         (b_outer, right, b.gep(b_outer, [b_block])),
     )
     for phi, start, value in (*steps, *((carried[cell], v.zero, new[cell]) for cell in cells)):
@@ -215,15 +231,18 @@ else:
             pointers = [builder.gep(arrays[n].data, [o]) for n, o in ((1, ao), (6, bo), (10, co))]
             call = [pointers[0], *args[3:6], pointers[1], *args[8:10], pointers[2], *args[12:17]]
             done = builder.append_basic_block("tile.done")
-            wide = builder.zext(builder.icmp_signed(">", width, integer(shape.vector)), I64)
-            switch = builder.switch(builder.add(builder.mul(rows, integer(2)), wide), done)
+            element = context.get_data_type(sig.args[1].dtype)
+            kinds = sorted({(1, shape.narrow), (1, shape.vector), (shape.vectors, shape.vector)})
+            kind = integer(0)
+            for vectors, size in kinds[:-1]:
+                kind = builder.add(kind, builder.zext(builder.icmp_signed(">", width, integer(vectors * size)), I64))
+            switch = builder.switch(builder.add(builder.mul(rows, integer(len(kinds))), kind), done)
             for height in range(1, shape.height + 1):
-                for vectors in range(1, shape.vectors + 1):
-                    case = builder.append_basic_block(f"tile.{height}x{vectors}")
-                    switch.add_case(integer(height * 2 + vectors - 1), case)
+                for n, (vectors, size) in enumerate(kinds):
+                    case = builder.append_basic_block(f"tile.{height}x{vectors}x{size}")
+                    switch.add_case(integer(height * len(kinds) + n), case)
                     builder.position_at_end(case)
-                    element = context.get_data_type(sig.args[1].dtype)
-                    builder.call(_tile_function(builder.module, element, height, vectors, shape.vector), call)
+                    builder.call(_tile_function(builder.module, element, height, vectors, size), call)
                     builder.branch(done)
             builder.position_at_end(done)
             return context.get_dummy_value()
