@@ -11,7 +11,7 @@ from typing import Any
 from numba import types
 
 from numbanet.cpu import host
-from numbanet.cpu.ahead import fetch
+from numbanet.cpu.cache import fetch
 from numbanet.cpu.jit import invoke, kernel
 from numbanet.cpu.memory import view
 from numbanet.cpu.tile import tile

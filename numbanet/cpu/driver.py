@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from numbanet.cpu.ahead import want
+from numbanet.cpu.cache import own, want
 from numbanet.cpu.jit import inline, invoke, kernel
 from numbanet.cpu.lanes import gather
 from numbanet.cpu.memory import view
@@ -119,6 +119,14 @@ def apply(memory, table, step, first, last, at):
 
 
 @inline
+def update(plan, memory, ops, step, first, last, at):
+    """New parameters ``first`` to ``last`` from the gradients at ``at``."""
+    if plan.workers > 1:
+        own(memory.params, first, last)
+    apply(memory, ops.updates, step, first, last, at)
+
+
+@inline
 def use_gradients(worker, plan, data, memory, ops, meeting, step, accumulators):
     """Reduce, transform and apply the gradients of this worker's share of the parameters."""
     size = memory.params.size
@@ -138,7 +146,7 @@ def use_gradients(worker, plan, data, memory, ops, meeting, step, accumulators):
                 total += np.float64(g[j]) * np.float64(g[j])
             data.norms[chunk] = total
         else:
-            apply(memory, ops.updates, step, first, last, first)
+            update(plan, memory, ops, step, first, last, first)
     if plan.clip_norm > 0:
         barrier(meeting, worker, plan.workers)
         total = 0.0
@@ -150,7 +158,7 @@ def use_gradients(worker, plan, data, memory, ops, meeting, step, accumulators):
             g = view(memory.grads, first, last - first)
             for j in range(last - first):
                 g[j] *= scale
-            apply(memory, ops.updates, step, first, last, first)
+            update(plan, memory, ops, step, first, last, first)
 
 
 @inline
@@ -219,7 +227,7 @@ def shared_step(worker, plan, data, memory, ops, meeting, step, start, count, to
                 add_gradient(plan, memory, memory.grads, at, op, 0, begin, end, count, first, last, adds, ahead)
                 if plan.fused:
                     apply(memory, ops.transforms, step, start_at, end_at, at)
-                    apply(memory, ops.updates, step, start_at, end_at, at)
+                    update(plan, memory, ops, step, start_at, end_at, at)
         if end < blocks:
             barrier(meeting, worker, plan.workers)
     if not plan.fused:

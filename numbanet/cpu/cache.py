@@ -1,6 +1,7 @@
-"""What a worker will read next, for the matrix product to fetch into the cache between its tiles.
+"""What a worker tells the cache: what it will read next, and what it will write.
 
-A stack of ranges of addresses: how many there are, then the first and the last address of each.
+What it will read next is a stack of ranges of addresses: how many there are, then the first and the
+last address of each. The matrix product fetches them between its tiles.
 """
 
 from __future__ import annotations
@@ -27,6 +28,9 @@ if config.DISABLE_JIT:
     def prefetch(address: int) -> None:
         """Ask for the cache line at an address."""
 
+    def touch(array: Any, index: int) -> None:
+        """Write an element that stays as it is."""
+
 else:
 
     @intrinsic
@@ -51,6 +55,31 @@ else:
             return context.get_dummy_value()
 
         return types.void(types.int64), codegen
+
+    @intrinsic
+    def touch(typing, array, index):  # type: ignore[no-untyped-def,misc]
+        """Write an element that stays as it is."""
+
+        def codegen(context, builder, sig, args):
+            data = context.make_array(sig.args[0])(context, builder, args[0]).data
+            bits = ir.IntType(sig.args[0].dtype.bitwidth)
+            pointer = builder.bitcast(builder.gep(data, [args[1]]), bits.as_pointer())
+            kept = builder.asm(ir.FunctionType(bits, [bits]), "", "=r,0", [builder.load(pointer)], False)  # unseen
+            builder.store(kept, pointer)
+            return context.get_dummy_value()
+
+        return types.void(array, types.intp), codegen
+
+
+@inline
+def own(array, first, last):
+    """Take the cache lines of ``array[first:last]`` from the other cores that have read them.
+
+    In a row of their own many of the writes wait at a time; between arithmetic, one behind the other.
+    """
+    for i in range(first, last, LINE // array.itemsize):
+        touch(array, i)
+    touch(array, last - 1)
 
 
 @inline
