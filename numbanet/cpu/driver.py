@@ -279,7 +279,7 @@ def train(worker, plan, data, memory, ops, meeting):
     """Work through the plan; returns the steps done before a loss that is not finite, or -1."""
     steps = (plan.samples + plan.batch - 1) // plan.batch
     for epoch in range(plan.epochs):
-        if plan.shuffle:
+        if plan.shuffle and steps > 1:
             if worker == 0:
                 shuffle(data.order, plan.seed, plan.epoch + epoch)
             barrier(meeting, worker, plan.workers)
