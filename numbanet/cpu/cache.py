@@ -72,7 +72,7 @@ else:
 
 
 @inline
-def own(array, first, last):
+def claim(array, first, last):
     """Take the cache lines of ``array[first:last]`` from the other cores that have read them.
 
     In a row of their own many of the writes wait at a time; between arithmetic, one behind the other.

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from numbanet.cpu.cache import own, want
+from numbanet.cpu.cache import claim, want
 from numbanet.cpu.jit import inline, invoke, kernel
 from numbanet.cpu.lanes import gather
 from numbanet.cpu.memory import view
@@ -122,7 +122,7 @@ def apply(memory, table, step, first, last, at):
 def update(plan, memory, ops, step, first, last, at):
     """New parameters ``first`` to ``last`` from the gradients at ``at``."""
     if plan.workers > 1:
-        own(memory.params, first, last)
+        claim(memory.params, first, last)
     apply(memory, ops.updates, step, first, last, at)
 
 
