@@ -1,7 +1,7 @@
 """What a worker tells the cache: what it will read next, and what it will write.
 
 What it will read next is a stack of ranges of addresses: how many there are, then the first and the
-last address of each. The matrix product fetches them between its tiles.
+last address of each. The matrix product fetches them while it multiplies.
 """
 
 from __future__ import annotations
@@ -17,16 +17,21 @@ from numbanet.cpu.jit import inline
 from numbanet.cpu.memory import I32, I64
 
 LINE = 64  # bytes of a cache line
-BURST = 24  # lines that a core can wait for at a time
+
+
+def emit_prefetch(builder: ir.IRBuilder, address: Any) -> None:
+    """Ask for the cache line at an address; none is out of bounds."""
+    pointer = builder.inttoptr(address, ir.IntType(8).as_pointer())
+    kind = ir.FunctionType(ir.VoidType(), [pointer.type, I32, I32, I32])
+    function = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
+    builder.call(function, [pointer, *(ir.Constant(I32, n) for n in (0, 2, 1))])  # to read, second level, data
+
 
 if config.DISABLE_JIT:
 
     def place(array: Any, index: int) -> int:
         """Address of an element."""
         return array.ctypes.data + index * array.itemsize
-
-    def prefetch(address: int) -> None:
-        """Ask for the cache line at an address."""
 
     def touch(array: Any, index: int) -> None:
         """Write an element that stays as it is."""
@@ -42,19 +47,6 @@ else:
             return builder.ptrtoint(builder.gep(data, [args[1]]), I64)
 
         return types.int64(array, types.intp), codegen
-
-    @intrinsic
-    def prefetch(typing, address):  # type: ignore[no-untyped-def,misc]
-        """Ask for the cache line at an address; none is out of bounds."""
-
-        def codegen(context, builder, sig, args):
-            pointer = builder.inttoptr(args[0], ir.IntType(8).as_pointer())
-            kind = ir.FunctionType(ir.VoidType(), [pointer.type, I32, I32, I32])
-            function = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
-            builder.call(function, [pointer, *(ir.Constant(I32, n) for n in (0, 2, 1))])  # read, second level, data
-            return context.get_dummy_value()
-
-        return types.void(types.int64), codegen
 
     @intrinsic
     def touch(typing, array, index):  # type: ignore[no-untyped-def,misc]
@@ -92,17 +84,13 @@ def want(ahead, array, first, last):
 
 
 @inline
-def fetch(ahead):
-    """Ask for the next lines on the stack; an empty array is no stack."""
-    if ahead.size > 0:
-        lines = BURST
-        while lines > 0 and ahead[0] > 0:
-            top = 2 * ahead[0] - 1
-            address, last = ahead[top], ahead[top + 1]
-            while lines > 0 and address <= last:
-                prefetch(address)
-                address += LINE
-                lines -= 1
-            ahead[top] = address
-            if address > last:
-                ahead[0] -= 1
+def take(ahead, lines):
+    """First and last address of the range on top, of which ``lines`` are taken; an empty array is no stack."""
+    if ahead.size == 0 or ahead[0] == 0:
+        return 0, 0
+    top = 2 * ahead[0] - 1
+    first, last = ahead[top], ahead[top + 1]
+    ahead[top] = first + lines * LINE
+    if ahead[top] > last:
+        ahead[0] -= 1
+    return first, last

@@ -11,7 +11,7 @@ from typing import Any
 from numba import types
 
 from numbanet.cpu import host
-from numbanet.cpu.cache import fetch
+from numbanet.cpu.cache import place, take
 from numbanet.cpu.jit import invoke, kernel
 from numbanet.cpu.memory import view
 from numbanet.cpu.tile import tile
@@ -41,10 +41,12 @@ def product(
     for i in range(tiles):
         height = (rows - row + tiles - i - 1) // (tiles - i)
         for strip in range(strips):
-            fetch(ahead)
+            line, until = take(ahead, depth * blocks)
+            if line == 0:
+                line = until = place(c, co)
             tile(
                 height, a, ao + row * a_row, a_row, a_k, a_block, b, bo + strip * b_strip, b_k, b_block,
-                c, co + row * c_row + strip * c_strip, c_row, depth, blocks, width, accumulate,
+                c, co + row * c_row + strip * c_strip, c_row, depth, blocks, width, accumulate, line, until,
             )  # fmt: skip
         row += height
 

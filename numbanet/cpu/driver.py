@@ -119,6 +119,15 @@ def apply(memory, table, step, first, last, at):
 
 
 @inline
+def want_parameters(memory, ahead, first, last):
+    """Ask for what the update of the parameters ``first`` to ``last`` reads."""
+    size = memory.params.size
+    want(ahead, memory.params, first, last)
+    for start in range(0, memory.states.size, size):
+        want(ahead, memory.states, start + first, start + last)
+
+
+@inline
 def update(plan, memory, ops, step, first, last, at):
     """New parameters ``first`` to ``last`` from the gradients at ``at``."""
     if plan.workers > 1:
@@ -215,6 +224,7 @@ def shared_step(worker, plan, data, memory, ops, meeting, step, start, count, to
         if plan.fused:
             ahead[0] = 0
             want_samples(worker, plan, data, ahead, start + count)
+            samples = ahead[0]
         for k in range(ops.gradients.size // WIDTH):
             op = view(ops.gradients, k * WIDTH, WIDTH)
             lo, hi = split(op[2], worker, plan.workers)
@@ -223,9 +233,12 @@ def shared_step(worker, plan, data, memory, ops, meeting, step, start, count, to
                 last = min(hi, first + rows)
                 start_at, end_at = op[1] + first * op[3], op[1] + last * op[3]
                 at = worker * plan.fused if plan.fused else start_at
+                if plan.fused:
+                    want_parameters(memory, ahead, start_at, end_at)
                 adds = int(begin > 0)
                 add_gradient(plan, memory, memory.grads, at, op, 0, begin, end, count, first, last, adds, ahead)
                 if plan.fused:
+                    ahead[0] = min(ahead[0], samples)
                     apply(memory, ops.transforms, step, start_at, end_at, at)
                     update(plan, memory, ops, step, start_at, end_at, at)
         if end < blocks:

@@ -275,7 +275,7 @@ class Engine:
         if shared and norm == 0 and ops.updates.size and self.graph.size > 4 * driver.FUSED and batch <= span * lanes:
             columns = [row[3] for row in program.gradients.rows]
             fused = max(driver.FUSED, 24 * max(columns))
-        ahead = 1 + 2 * batch if fused else 0
+        ahead = 1 + 2 * (batch + 1 + len(self.optimizer.states)) if fused else 0
         grads = none
         if training:
             gradients = fused * workers if fused else self.graph.size * (1 if shared else workers)

@@ -15,6 +15,7 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 
 from numbanet.cpu import host
+from numbanet.cpu.cache import LINE, emit_prefetch
 from numbanet.cpu.memory import I32, I64, check_bounds, integer
 
 
@@ -121,15 +122,14 @@ def _tile_function(module: ir.Module, element: ir.Type, height: int, vectors: in
     if name in module.globals:
         return module.globals[name]
     pointer = element.as_pointer()
-    # a, its steps by row, k and block; b, its steps by k and block; c, its step by row; k, blocks, columns, adds
-    function = ir.Function(
-        module,
-        ir.FunctionType(ir.VoidType(), [pointer, I64, I64, I64, pointer, I64, I64, pointer, I64, I64, I64, I64, I64]),
-        name,
-    )
+    # a, its steps by row, k and block; b, its steps by k and block; c, its step by row; k, blocks, columns, adds;
+    # first and last address to fetch
+    arguments = [pointer, I64, I64, I64, pointer, I64, I64, pointer, *[I64] * 7]
+    function = ir.Function(module, ir.FunctionType(ir.VoidType(), arguments), name)
     function.linkage = "internal"
     function.attributes.add("noinline")
-    a, a_row, a_k, a_block, right, b_k, b_block, c, c_row, depth, blocks, columns, accumulate = function.args
+    a, a_row, a_k, a_block, right, b_k, b_block, c, c_row, depth, blocks, columns, accumulate = function.args[:13]
+    ahead, until = function.args[13:]
     b = ir.IRBuilder(function.append_basic_block("entry"))
     v = Vectors(b, element, width)
     fma = v.declare(f"fma.{v.name}", v.type, v.type, v.type, v.type)
@@ -142,11 +142,12 @@ def _tile_function(module: ir.Module, element: ir.Type, height: int, vectors: in
 
     b.position_at_end(outer)
     block, a_outer, far_outer, b_outer = b.phi(I64), b.phi(pointer), b.phi(pointer), b.phi(pointer)
+    ahead_outer = b.phi(I64)
     carried = {cell: b.phi(v.type) for cell in cells}
     b.branch(inner)
 
     b.position_at_end(inner)
-    k, pa, p_far, pb = b.phi(I64), b.phi(pointer), b.phi(pointer), b.phi(pointer)
+    k, pa, p_far, pb, line = b.phi(I64), b.phi(pointer), b.phi(pointer), b.phi(pointer), b.phi(I64)
     acc = {cell: b.phi(v.type) for cell in cells}
     loaded = [v.load(b.gep(pb, [integer(j * width)])) for j in range(vectors)]
     new = {}
@@ -154,12 +155,16 @@ def _tile_function(module: ir.Module, element: ir.Type, height: int, vectors: in
         left = v.splat(b.load(b.gep(p_far if m >= near else pa, [offsets[m % near]])))
         for j in range(vectors):
             new[m, j] = b.call(fma, [left, loaded[j], acc[m, j]])
+    emit_prefetch(b, line)
+    next_line = b.add(line, integer(LINE))
+    next_line = b.select(b.icmp_unsigned("<", next_line, until), next_line, until)
     k_next = b.add(k, integer(1))
     steps = (
         (k, integer(0), k_next),
         (pa, a_outer, _opaque(b, b.gep(pa, [a_k]))),
         (p_far, far_outer, _opaque(b, b.gep(p_far, [a_k]))),
         (pb, b_outer, b.gep(pb, [b_k])),
+        (line, ahead_outer, next_line),
     )
     for phi, start, value in (*steps, *((acc[cell], carried[cell], new[cell]) for cell in cells)):
         phi.add_incoming(start, outer)
@@ -173,6 +178,7 @@ def _tile_function(module: ir.Module, element: ir.Type, height: int, vectors: in
         (a_outer, a, b.gep(a_outer, [a_block])),
         (far_outer, far, b.gep(far_outer, [a_block])),
         (b_outer, right, b.gep(b_outer, [b_block])),
+        (ahead_outer, ahead, next_line),
     )
     for phi, start, value in (*steps, *((carried[cell], v.zero, new[cell]) for cell in cells)):
         phi.add_incoming(start, entry)
@@ -200,7 +206,10 @@ def _tile_function(module: ir.Module, element: ir.Type, height: int, vectors: in
 
 if config.DISABLE_JIT:
 
-    def tile(rows, a, ao, a_row, a_k, a_block, b, bo, b_k, b_block, c, co, c_row, depth, blocks, width, accumulate):  # type: ignore[no-untyped-def]
+    def tile(  # type: ignore[no-untyped-def]
+        rows, a, ao, a_row, a_k, a_block, b, bo, b_k, b_block, c, co, c_row, depth, blocks, width, accumulate,
+        ahead, until,
+    ):  # fmt: skip
         """C[rows, width] (+)= sum over blocks and k of A[rows, k] B[k, width]."""
         m, i, k, j = np.arange(rows)[:, None], np.arange(blocks)[:, None], np.arange(depth), np.arange(width)
         steps = (i * a_block + k * a_k).ravel()
@@ -213,15 +222,17 @@ else:
 
     @intrinsic
     def tile(  # type: ignore[no-untyped-def,misc]
-        typing, rows, a, ao, a_row, a_k, a_block, b, bo, b_k, b_block, c, co, c_row, depth, blocks, width, accumulate
-    ):
+        typing, rows, a, ao, a_row, a_k, a_block, b, bo, b_k, b_block, c, co, c_row, depth, blocks, width, accumulate,
+        ahead, until,
+    ):  # fmt: skip
         """C[rows, width] (+)= sum over blocks and k of A[rows, k] B[k, width].
 
         ``rows`` is at most the height of the host's tile, ``width`` at most its lanes; B is
-        readable to a whole vector.
+        readable to a whole vector. With every k the next cache line from the address ``ahead``
+        to ``until`` is fetched.
         """
         i = types.intp
-        signature = types.void(i, a, i, i, i, i, b, i, i, i, c, i, i, i, i, i, i)
+        signature = types.void(i, a, i, i, i, i, b, i, i, i, c, *[i] * 8)
         shape = host.tile(str(a.dtype))
 
         def codegen(context, builder, sig, args):
@@ -229,7 +240,7 @@ else:
             rows, ao, bo, co, width = args[0], args[2], args[7], args[11], args[15]
             _check(context, builder, arrays, args)
             pointers = [builder.gep(arrays[n].data, [o]) for n, o in ((1, ao), (6, bo), (10, co))]
-            call = [pointers[0], *args[3:6], pointers[1], *args[8:10], pointers[2], *args[12:17]]
+            call = [pointers[0], *args[3:6], pointers[1], *args[8:10], pointers[2], *args[12:]]
             done = builder.append_basic_block("tile.done")
             element = context.get_data_type(sig.args[1].dtype)
             kinds = sorted({(1, shape.narrow), (1, shape.vector), (shape.vectors, shape.vector)})
