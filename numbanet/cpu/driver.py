@@ -69,17 +69,17 @@ def run_blocks(plan, data, memory, ops, base, at, first, count, blocks, lanes, t
 
 
 @inline
-def narrow(plan, count, blocks):
-    """Lanes of the last block: full, or as few vectors as hold its samples."""
+def last_lanes(plan, count, blocks):
+    """Lanes of the last block: full, or as few vectors as hold its samples, or a narrow one."""
     rest = count - (blocks - 1) * plan.lanes
-    return (rest + plan.vector - 1) // plan.vector * plan.vector
+    return plan.narrow if rest <= plan.narrow else (rest + plan.vector - 1) // plan.vector * plan.vector
 
 
 @inline
 def passes(plan, data, memory, ops, base, at, lo, hi, start, count, total):
     """Forward, loss and backward of blocks ``lo`` to ``hi`` of ``count`` samples; losses go to ``at``."""
     blocks = (count + plan.lanes - 1) // plan.lanes
-    last = narrow(plan, count, blocks)
+    last = last_lanes(plan, count, blocks)
     full = hi - lo
     if hi == blocks and last < plan.lanes:
         full -= 1
@@ -96,7 +96,7 @@ def passes(plan, data, memory, ops, base, at, lo, hi, start, count, total):
 def add_gradient(plan, memory, grads, at, op, base, lo, hi, count, first, last, accumulate, ahead):
     """Gradient of a parameter's rows from the blocks ``lo`` to ``hi``, which start at ``base``."""
     blocks = (count + plan.lanes - 1) // plan.lanes
-    lanes = narrow(plan, count, blocks)
+    lanes = last_lanes(plan, count, blocks)
     full = hi - lo
     if hi == blocks and lanes < plan.lanes:
         full -= 1

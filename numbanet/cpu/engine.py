@@ -295,7 +295,8 @@ class Engine:
         plan = Plan(
             workers=workers, samples=samples, batch=batch, features=self.graph.input.size,
             target=program.target_columns, outputs=self.graph.output.size, lanes=lanes,
-            vector=program.tile.vector, stride=program.stride, span=span, ahead=ahead, fused=fused,
+            vector=program.tile.vector, narrow=program.tile.narrow, stride=program.stride, span=span, ahead=ahead,
+            fused=fused,
             input_row=program.place(self.graph.input), target_row=program.target_row, weight_row=program.weight_row,
             total_row=program.total_row, output_row=program.place(self.graph.output), seed=seed, epoch=epoch,
             epochs=epochs, shuffle=int(shuffle), coefficients=table.size // (-(-samples // batch) * epochs),

@@ -118,26 +118,28 @@ def _transpose_function(module: ir.Module, element: ir.Type, width: int) -> ir.F
     return function
 
 
-if config.DISABLE_JIT:
+def _transposition(size: str) -> Any:
+    """``transpose`` for vectors of the given size of the host's tile.
 
-    def transpose(source, index, first, pitch, shift, rows, columns, out, start, ld):  # type: ignore[no-untyped-def]
-        """Write column c of the chosen rows, one vector of lanes, at ``out[start + c * ld]``."""
-        width = host.tile(str(out.dtype)).vector
-        lanes = index[first + np.minimum(np.arange(width), rows - 1)] * pitch + shift
-        for c in range(min(columns, width)):
-            out[start + c * ld : start + c * ld + width] = source[lanes + c]
+    ``transpose(source, index, first, pitch, shift, rows, columns, out, start, ld)`` writes column c
+    of the chosen rows, one vector of lanes, at ``out[start + c * ld]``. Lane i takes
+    ``source[index[first + i] * pitch + shift + c]``, for c below ``columns`` and the vector's
+    width; lanes from ``rows`` on repeat the last row.
+    """
+    if config.DISABLE_JIT:
 
-else:
+        def plain(source, index, first, pitch, shift, rows, columns, out, start, ld):  # type: ignore[no-untyped-def]
+            width = getattr(host.tile(str(out.dtype)), size)
+            lanes = index[first + np.minimum(np.arange(width), rows - 1)] * pitch + shift
+            for c in range(min(columns, width)):
+                out[start + c * ld : start + c * ld + width] = source[lanes + c]
+
+        return plain
 
     @intrinsic
     def transpose(typing, source, index, first, pitch, shift, rows, columns, out, start, ld):  # type: ignore[no-untyped-def,misc]
-        """Write column c of the chosen rows, one vector of lanes, at ``out[start + c * ld]``.
-
-        Lane i takes ``source[index[first + i] * pitch + shift + c]``, for c below ``columns`` and
-        the vector's width; lanes from ``rows`` on repeat the last row.
-        """
         i = types.intp
-        width = host.tile(str(source.dtype)).vector
+        width = getattr(host.tile(str(source.dtype)), size)
 
         def codegen(context, builder, sig, args):
             arrays = [context.make_array(sig.args[n])(context, builder, args[n]) for n in (0, 1, 7)]
@@ -161,15 +163,25 @@ else:
 
         return types.void(source, index, i, i, i, i, i, out, i, i), codegen
 
+    return transpose
+
+
+transpose, transpose_narrow = _transposition("vector"), _transposition("narrow")
+
 
 @kernel
 def gather(samples, features, index, first, count, work, start, lanes, vector):
     """Samples ``index[first : first + count]`` as (feature, lane); spare lanes repeat the last."""
     for group in range(0, lanes, vector):
-        rows = min(max(count - group, 1), vector)
+        width = min(vector, lanes - group)
+        rows = min(max(count - group, 1), width)
         begin = first + min(group, count - 1)
-        for f in range(0, features, vector):
-            transpose(samples, index, begin, features, f, rows, features - f, work, start + f * lanes + group, lanes)
+        for f in range(0, features, width):
+            at = start + f * lanes + group
+            if width == vector:
+                transpose(samples, index, begin, features, f, rows, features - f, work, at, lanes)
+            else:
+                transpose_narrow(samples, index, begin, features, f, rows, features - f, work, at, lanes)
 
 
 @kernel

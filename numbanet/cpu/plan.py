@@ -57,6 +57,7 @@ class Plan(NamedTuple):
     outputs: int
     lanes: int
     vector: int
+    narrow: int
     stride: int  # elements of a block in work
     span: int  # blocks that a worker, or the team if it shares them, takes at a time
     ahead: int  # integers of a worker's stack

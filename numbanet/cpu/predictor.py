@@ -28,12 +28,12 @@ def all_finite(work, at, size):
 @kernel
 def predict(
     params, work, inputs, samples, out,
-    ops, hyper, features, outputs, stride, span, lanes, vector, input_row, output_row,
+    ops, hyper, features, outputs, stride, span, lanes, vector, narrow, input_row, output_row,
 ):  # fmt: skip
     """Outputs of consecutive samples, a span of blocks at a time; False if an input is not finite."""
     blocks = (samples + lanes - 1) // lanes
     rest = samples - (blocks - 1) * lanes
-    last = (rest + vector - 1) // vector * vector
+    last = narrow if rest <= narrow else (rest + vector - 1) // vector * vector
     begin = 0
     while begin < blocks:
         end = min(begin + span, blocks)
@@ -82,7 +82,8 @@ class Predictor:
         self._program = program  # keeps the kernels alive
         self._plan = (
             program.passes.array(), np.array(program.hyper, dtype), graph.input.size, graph.output.size,
-            program.stride, self.span, tile.lanes, tile.vector, program.place(graph.input), program.place(graph.output),
+            program.stride, self.span, tile.lanes, tile.vector, tile.narrow, program.place(graph.input),
+            program.place(graph.output),
         )  # fmt: skip
 
     def __call__(self, params: np.ndarray, samples: np.ndarray) -> np.ndarray | None:
