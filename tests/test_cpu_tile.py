@@ -9,13 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numba import config
 
-from numbanet.cpu import dense, host, lanes
+from numbanet.cpu import cache, dense, host, lanes
 from numbanet.cpu.jit import address, kernel
 from numbanet.cpu.memory import aligned, grid, view
 
 DTYPES = ("float32", "float64")
 CANARY = -77.0
 NOTHING = {dtype: np.empty(0, dtype) for dtype in DTYPES}
+NOTHING_AHEAD = np.empty(0, np.int64)
 
 both_dtypes = pytest.mark.parametrize("dtype", DTYPES)
 only_checked = pytest.mark.skipif(not config.BOUNDSCHECK, reason="bounds are checked with NUMBA_BOUNDSCHECK=1 only")
@@ -77,7 +78,7 @@ def check_product(rng, dtype, rows, width, depth, blocks, strips, layout, accumu
     left, right = (part.copy() for part in before)
     dense.product(
         left, shift, *a_steps, right, shift, *b_steps, parts[0][1].size,
-        out, shift, ld, rows * ld, rows, depth, blocks, width, strips, int(accumulate),
+        out, shift, ld, rows * ld, rows, depth, blocks, width, strips, int(accumulate), NOTHING_AHEAD,
     )  # fmt: skip
     np.testing.assert_array_equal(out, expected)
     np.testing.assert_array_equal(left, before[0])
@@ -117,7 +118,7 @@ def test_order_of_the_sums(dtype):
     b = np.repeat(column, tile.lanes)
     out = np.zeros((rows, tile.lanes), dtype)
     dense.product(a, 0, depth, 1, 0, b, 0, tile.lanes, 0, 0,
-                  out.ravel(), 0, tile.lanes, 0, rows, depth, 1, tile.lanes, 1, 0)  # fmt: skip
+                  out.ravel(), 0, tile.lanes, 0, rows, depth, 1, tile.lanes, 1, 0, NOTHING_AHEAD)  # fmt: skip
     if not config.DISABLE_JIT:
         assert (out == out[0, 0]).all()
     np.testing.assert_allclose(out[0, 0], a[:depth].astype(float) @ column, rtol=1e-4 if dtype == "float32" else 1e-12)
@@ -129,7 +130,8 @@ def test_not_a_number_stays_in_its_row_and_column(dtype):
     a, b = np.ones((5, 4), dtype), np.ones((4, lanes_), dtype)
     a[3, 1], b[2, lanes_ - 2] = np.nan, np.inf
     out = np.zeros((5, lanes_), dtype)
-    dense.product(a.ravel(), 0, 4, 1, 0, b.ravel(), 0, lanes_, 0, 0, out.ravel(), 0, lanes_, 0, 5, 4, 1, lanes_, 1, 0)
+    dense.product(a.ravel(), 0, 4, 1, 0, b.ravel(), 0, lanes_, 0, 0,
+                  out.ravel(), 0, lanes_, 0, 5, 4, 1, lanes_, 1, 0, NOTHING_AHEAD)  # fmt: skip
     expected = np.full((5, lanes_), 4.0)
     expected[:, lanes_ - 2], expected[3] = np.inf, np.nan
     np.testing.assert_array_equal(out, expected)
@@ -145,12 +147,56 @@ def test_product_beyond_the_end(dtype, short):
     tight = {**fine, short: np.ones(sizes[short] - 1, dtype)}
     for arrays, good in ((fine, True), (tight, False)):
         call = (arrays["a"], 0, 4, 1, 0, arrays["b"], 0, lanes_, 0, 0,
-                arrays["c"], 0, lanes_, 0, 5, 4, 1, lanes_, 1, 0)  # fmt: skip
+                arrays["c"], 0, lanes_, 0, 5, 4, 1, lanes_, 1, 0, NOTHING_AHEAD)  # fmt: skip
         if good:
             dense.product(*call)
         else:
             with pytest.raises(IndexError, match="past the end of an array"):
                 dense.product(*call)
+
+
+# -- what is fetched ahead -------------------------------------------------------------------
+
+
+@kernel
+def want(ahead, array, first, last):
+    cache.want(ahead, array, first, last)
+
+
+@kernel
+def claim(array, first, last):
+    cache.claim(array, first, last)
+
+
+@both_dtypes
+def test_product_takes_what_is_wanted(dtype):
+    """A line for every k: of the range put last first, and of one range in a tile."""
+    tile = host.tile(dtype)
+    rows, depth = tile.height + 1, 3  # two tiles
+    a, b = np.ones(rows * depth, dtype), np.ones(depth * tile.lanes, dtype)
+    out = np.zeros(rows * tile.lanes, dtype)
+    wanted = np.zeros(1000, dtype)
+    lines = cache.LINE // wanted.itemsize
+    ahead = np.zeros(7, np.int64)
+    want(ahead, wanted, 0, 7 * lines)
+    want(ahead, wanted, 10 * lines, 11 * lines)
+    assert ahead[0] == 2
+    start = wanted.ctypes.data
+    assert list(ahead[1:3]) == [start, start + 7 * cache.LINE - wanted.itemsize]
+    for left in ([1, start + 3 * cache.LINE], [0, start + 9 * cache.LINE], [0, start + 9 * cache.LINE]):
+        dense.product(a, 0, depth, 1, 0, b, 0, tile.lanes, 0, 0,
+                      out, 0, tile.lanes, 0, rows, depth, 1, tile.lanes, 1, 0, ahead)  # fmt: skip
+        assert list(ahead[:2]) == left
+        np.testing.assert_array_equal(out, depth)
+
+
+@both_dtypes
+def test_claim_changes_nothing(dtype):
+    values = np.random.default_rng(0).normal(size=500).astype(dtype)
+    before = values.copy()
+    for first, last in ((0, 500), (3, 4), (17, 18 + 16), (33, 499)):
+        claim(values, first, last)
+    np.testing.assert_array_equal(values, before)
 
 
 # -- dense layers over several blocks -------------------------------------------------------
@@ -175,7 +221,7 @@ def test_dense_layer(dtype, inputs, units, bias):
     x_row, z_row, dx_row = 0, inputs + 1, inputs + 1 + units
     panel_row = dx_row + inputs
     rows = panel_row + panel_rows
-    for width in (tile.vector, tile.lanes):
+    for width in (tile.narrow, tile.vector, tile.lanes):
         stride = rows * tile.lanes + 5
         work = canaries(blocks * stride, dtype)
         weights = integers(rng, inputs + bias, units, dtype=dtype)
@@ -207,7 +253,9 @@ def test_dense_layer(dtype, inputs, units, bias):
         grads, first = canaries(3 + full.size + 4, dtype), (inputs + bias) // 2
         op = operation(0, inputs + bias, units, x_row, panel_row, tile.vector, product_address(dtype))
         for accumulate in (0, 1):
-            dense.gradient(grads, 3, work, op, 0, stride, blocks, width, first, inputs + bias, accumulate)
+            dense.gradient(
+                grads, 3, work, op, 0, stride, blocks, width, first, inputs + bias, accumulate, NOTHING_AHEAD
+            )
             part = (1 + accumulate) * full[first:].ravel()
             np.testing.assert_array_equal(grads[3 : 3 + part.size], part)
             np.testing.assert_array_equal(grads[:3], CANARY)
@@ -218,13 +266,15 @@ def test_dense_layer(dtype, inputs, units, bias):
 
 
 @both_dtypes
-@given(data=st.data(), features=st.integers(1, 70), groups=st.integers(1, 3), first=st.integers(0, 4),
-       start=st.integers(0, 9), seed=st.integers(0, 99))  # fmt: skip
-def test_gather(dtype, data, features, groups, first, start, seed):
+@given(data=st.data(), features=st.integers(1, 70), groups=st.integers(0, 3), narrow=st.booleans(),
+       first=st.integers(0, 4), start=st.integers(0, 9), seed=st.integers(0, 99))  # fmt: skip
+def test_gather(dtype, data, features, groups, narrow, first, start, seed):
     """Chosen samples become columns; spare lanes repeat the last one."""
     rng = np.random.default_rng(seed)
     vector = host.tile(dtype).vector
     width = groups * vector
+    if narrow or not groups:
+        width += host.tile(dtype).narrow
     count = data.draw(st.integers(1, width))
     samples = integers(rng, 30, features, dtype=dtype)
     index = rng.integers(0, 30, first + count)
@@ -237,16 +287,19 @@ def test_gather(dtype, data, features, groups, first, start, seed):
 
 
 @both_dtypes
-def test_every_remainder_of_gather(dtype):
+@pytest.mark.parametrize("size", ["narrow", "lanes"])
+def test_every_remainder_of_gather(dtype, size):
     rng = np.random.default_rng(0)
-    vector = host.tile(dtype).vector
-    for features in range(1, 2 * vector + 2):
-        samples = integers(rng, 2 * vector, features, dtype=dtype)  # the last one ends where the array does
-        index = rng.permutation(2 * vector)
-        for count in range(1, 2 * vector + 1):
-            work = canaries(features * 2 * vector + 1, dtype)
-            lanes.gather(samples.ravel(), features, index, 0, count, work, 0, 2 * vector, vector)
-            chosen = index[np.minimum(np.arange(2 * vector), count - 1)]
+    tile = host.tile(dtype)
+    width = getattr(tile, size)
+    for features in range(1, 2 * tile.vector + 2):
+        samples = integers(rng, width, features, dtype=dtype)  # the last one ends where the array does
+        index = rng.permutation(width)
+        for count in range(1, width + 1):
+            # a narrow block's vectors end where its rows do
+            work = canaries(features * width + 1, dtype)
+            lanes.gather(samples.ravel(), features, index, 0, count, work, 0, width, tile.vector)
+            chosen = index[np.minimum(np.arange(width), count - 1)]
             np.testing.assert_array_equal(work[:-1].reshape(features, -1), samples[chosen].T)
             assert work[-1] == CANARY
 
