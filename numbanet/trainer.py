@@ -131,7 +131,7 @@ class Trainer(Objective):
         progress : bool, optional
             Whether to show a progress bar.
         shuffle : bool, optional
-            Whether each epoch visits the samples in a new order.
+            Whether each epoch visits the samples in a new order, if it has more than one batch.
 
         Returns
         -------
