@@ -1,4 +1,4 @@
-"""What the functions in `numbanet.math` are made of: bit operations, polynomials and their constants.
+"""What the functions in `numbanet.math` are made of: bits, choices, polynomials and their constants.
 
 Polynomials have their highest power first. `log` is fdlibm's (Sun Microsystems, 1993); the others
 are minimax fits (Remez, 200 bits), their coefficients rounded to the format from the lowest power
@@ -68,7 +68,10 @@ shift_right = _bit_operation("ashr", np.right_shift)
 
 
 def _frozen(builder: ir.IRBuilder, value: Any) -> Any:
-    """The value, hidden from the rule by which a running maximum's store becomes masked, which is slow."""
+    """The value, hidden from the rule by which a running maximum's store becomes masked, which is slow.
+
+    llvmlite's builder has no method for this instruction.
+    """
     instruction = ir.Instruction(builder.block, value.type, "freeze", [value])
     builder._insert(instruction)
     return instruction

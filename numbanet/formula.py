@@ -44,7 +44,7 @@ class Translator:
     dtype : str
         "float32" or "float64".
     twin : callable
-        ``twin(name, dtype)`` names the function that stands for ``math.name``.
+        ``twin(name, dtype)`` names the function that stands for ``math.name``, ``max`` or ``min``.
     """
 
     def __init__(self, dtype: str, twin: Callable[[str, str], str]) -> None:

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numba import config
 
-from numbanet.cpu import cache, dense, host, lanes
+from numbanet.cpu import cachelines, dense, host, lanes
 from numbanet.cpu.jit import address, kernel
 from numbanet.cpu.memory import aligned, grid, view
 
@@ -160,12 +160,12 @@ def test_product_beyond_the_end(dtype, short):
 
 @kernel
 def want(ahead, array, first, last):
-    cache.want(ahead, array, first, last)
+    cachelines.want(ahead, array, first, last)
 
 
 @kernel
 def claim(array, first, last):
-    cache.claim(array, first, last)
+    cachelines.claim(array, first, last)
 
 
 @both_dtypes
@@ -176,14 +176,14 @@ def test_product_takes_what_is_wanted(dtype):
     a, b = np.ones(rows * depth, dtype), np.ones(depth * tile.lanes, dtype)
     out = np.zeros(rows * tile.lanes, dtype)
     wanted = np.zeros(1000, dtype)
-    lines = cache.LINE // wanted.itemsize
+    lines = cachelines.LINE // wanted.itemsize
     ahead = np.zeros(7, np.int64)
     want(ahead, wanted, 0, 7 * lines)
     want(ahead, wanted, 10 * lines, 11 * lines)
     assert ahead[0] == 2
     start = wanted.ctypes.data
-    assert list(ahead[1:3]) == [start, start + 7 * cache.LINE - wanted.itemsize]
-    for left in ([1, start + 3 * cache.LINE], [0, start + 9 * cache.LINE], [0, start + 9 * cache.LINE]):
+    assert list(ahead[1:3]) == [start, start + 7 * cachelines.LINE - wanted.itemsize]
+    for left in ([1, start + 3 * cachelines.LINE], [0, start + 9 * cachelines.LINE], [0, start + 9 * cachelines.LINE]):
         dense.product(a, 0, depth, 1, 0, b, 0, tile.lanes, 0, 0,
                       out, 0, tile.lanes, 0, rows, depth, 1, tile.lanes, 1, 0, ahead)  # fmt: skip
         assert list(ahead[:2]) == left

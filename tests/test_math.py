@@ -56,7 +56,7 @@ def apply(name, x):
 
 
 def tolerance(name):
-    return {"erfc": 4, "tanh": 2.5}.get(name, 2)
+    return {"erfc": 4, "tanh": 3}.get(name, 2)
 
 
 def points(name, dtype, n):
@@ -138,7 +138,7 @@ def test_float32_against_float64(name):
 
 @each_precise
 def test_float64_against_decimal(name):
-    x = points(name, np.float64, 40)
+    x = np.concatenate([points(name, np.float64, 40), [0.21928878853190809, 0.23097111144051194]])  # worst of tanh
     actual = apply(name, x)
     with np.errstate(all="ignore"):
         finite = np.isfinite(PRECISE[name](x))
@@ -242,8 +242,8 @@ def test_every_name_is_tested():
 @both_dtypes
 def test_others_agree_with_math(dtype):
     real = np.dtype(dtype).type
-    pairs = [v if isinstance(v, tuple) else (v, 0.0) for v in ORDINARY.values()]
-    a, b = np.array(pairs, dtype).T.copy()
+    arguments = [v if isinstance(v, tuple) else (v, 0.0) for v in ORDINARY.values()]
+    a, b = np.array(arguments, dtype).T.copy()
     out = np.empty_like(a)
     others(dtype)(a, b, out)
     plain = {**vars(builtins), **vars(math)}

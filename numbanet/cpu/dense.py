@@ -11,7 +11,7 @@ from typing import Any
 from numba import types
 
 from numbanet.cpu import host
-from numbanet.cpu.cache import place, take
+from numbanet.cpu.cachelines import address_of, take
 from numbanet.cpu.jit import invoke, kernel
 from numbanet.cpu.memory import view
 from numbanet.cpu.tile import tile
@@ -43,7 +43,7 @@ def product(
         for strip in range(strips):
             line, until = take(ahead, depth * blocks)
             if line == 0:
-                line = until = place(c, co)
+                line = until = address_of(c, co)
             tile(
                 height, a, ao + row * a_row, a_row, a_k, a_block, b, bo + strip * b_strip, b_k, b_block,
                 c, co + row * c_row + strip * c_strip, c_row, depth, blocks, width, accumulate, line, until,
@@ -54,23 +54,23 @@ def product(
 @kernel
 def forward(params, hyper, work, op, base, stride, blocks, lanes):
     """z = W' x; op: weights, x, z, inputs, units, bias (1 or 0), product."""
-    inputs, units = op[4], op[5]
+    inputs, units, nothing_ahead = op[4], op[5], view(op, 0, 0)
     if op[6]:
         for i in range(blocks):
             view(work, base + i * stride + (op[2] + inputs) * lanes, lanes)[:] = 1
     invoke(
         op[7], params, op[1], 1, units, 0, work, base + op[2] * lanes, lanes, 0, stride,
-        work, base + op[3] * lanes, lanes, stride, units, inputs + op[6], 1, lanes, blocks, 0, view(op, 0, 0),
+        work, base + op[3] * lanes, lanes, stride, units, inputs + op[6], 1, lanes, blocks, 0, nothing_ahead,
     )  # fmt: skip
 
 
 @kernel
 def backward(params, hyper, work, op, base, stride, blocks, lanes):
     """dx = W dz; op: weights, dz, dx, inputs, units, product."""
-    inputs, units = op[4], op[5]
+    inputs, units, nothing_ahead = op[4], op[5], view(op, 0, 0)
     invoke(
         op[6], params, op[1], units, 1, 0, work, base + op[2] * lanes, lanes, 0, stride,
-        work, base + op[3] * lanes, lanes, stride, inputs, units, 1, lanes, blocks, 0, view(op, 0, 0),
+        work, base + op[3] * lanes, lanes, stride, inputs, units, 1, lanes, blocks, 0, nothing_ahead,
     )  # fmt: skip
 
 

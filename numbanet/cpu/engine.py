@@ -275,7 +275,7 @@ class Engine:
         if shared and norm == 0 and ops.updates.size and self.graph.size > 4 * driver.FUSED and batch <= span * lanes:
             columns = [row[3] for row in program.gradients.rows]
             fused = max(driver.FUSED, 24 * max(columns))
-        ahead = 1 + 2 * (batch + 1 + len(self.optimizer.states)) if fused else 0
+        ahead = 1 + 2 * (batch + 1 + len(self.optimizer.states)) if fused else 0  # samples, parameters, states
         grads = none
         if training:
             gradients = fused * workers if fused else self.graph.size * (1 if shared else workers)
@@ -288,20 +288,18 @@ class Engine:
         )  # fmt: skip
         data = Data(
             flat(inputs), flat(targets), none if weights is None else flat(weights),
-            self.order, np.zeros(-(-batch // lanes) + workers), np.zeros(8 * workers),
-            np.zeros(2 * epochs),
+            self.order, np.zeros(-(-batch // lanes) + workers), np.zeros(epochs),
             np.zeros(-(-self.graph.size // driver.CHUNK)), np.zeros(workers * ahead, np.int64),
         )  # fmt: skip
         plan = Plan(
             workers=workers, samples=samples, batch=batch, features=self.graph.input.size,
             target=program.target_columns, outputs=self.graph.output.size, lanes=lanes,
             vector=program.tile.vector, narrow=program.tile.narrow, stride=program.stride, span=span, ahead=ahead,
-            fused=fused,
-            input_row=program.place(self.graph.input), target_row=program.target_row, weight_row=program.weight_row,
-            total_row=program.total_row, output_row=program.place(self.graph.output), seed=seed, epoch=epoch,
-            epochs=epochs, shuffle=int(shuffle), coefficients=table.size // (-(-samples // batch) * epochs),
-            clip_norm=norm, shared=int(shared),
+            fused=fused, input_row=program.place(self.graph.input), target_row=program.target_row,
+            weight_row=program.weight_row, total_row=program.total_row, output_row=program.place(self.graph.output),
+            seed=seed, epoch=epoch, epochs=epochs, shuffle=int(shuffle and batch < samples),
+            coefficients=table.size // (-(-samples // batch) * epochs), clip_norm=norm, shared=int(shared),
         )  # fmt: skip
         meet = meeting(workers)
         failed = run_team(workers, lambda worker: driver.train(worker, plan, data, memory, ops, meet), meet)
-        return data.results[::2], failed
+        return data.results, failed

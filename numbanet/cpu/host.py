@@ -38,7 +38,7 @@ L2 = 1 << 19  # bytes of blocks that a worker keeps in its second-level cache
 
 # (feature, bytes in a vector, in a narrow one, rows, vectors in a row): rows x vectors accumulators,
 # the vectors of B and one broadcast fit in 32, 16, 32 and 16 registers. Some processors do
-# arithmetic on 64 bytes in two halves, so that narrow vectors take half the time.
+# arithmetic on 64 bytes in two halves: there narrow vectors take half the time, elsewhere no more.
 _TABLE = (
     ("avx512f", 64, 32, 12, 2),
     ("avx2", 32, 32, 6, 2),

@@ -10,7 +10,7 @@ from numba import config, types
 from numba.extending import intrinsic
 
 from numbanet.cpu import host
-from numbanet.cpu.jit import kernel
+from numbanet.cpu.jit import inline, kernel
 from numbanet.cpu.memory import I32, I64, check_bounds, grid, integer, view
 from numbanet.cpu.tile import Vectors, suffix
 
@@ -169,9 +169,19 @@ def _transposition(size: str) -> Any:
 transpose, transpose_narrow = _transposition("vector"), _transposition("narrow")
 
 
+@inline
+def last_lanes(samples, lanes, vector, narrow):
+    """Lanes of the last block: full, or as few vectors as hold its samples, or a narrow one."""
+    rest = samples - (samples - 1) // lanes * lanes
+    return narrow if rest <= narrow else (rest + vector - 1) // vector * vector
+
+
 @kernel
 def gather(samples, features, index, first, count, work, start, lanes, vector):
-    """Samples ``index[first : first + count]`` as (feature, lane); spare lanes repeat the last."""
+    """Samples ``index[first : first + count]`` as (feature, lane); spare lanes repeat the last.
+
+    ``lanes`` are whole vectors and at most one narrow one.
+    """
     for group in range(0, lanes, vector):
         width = min(vector, lanes - group)
         rows = min(max(count - group, 1), width)

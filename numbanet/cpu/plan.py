@@ -39,11 +39,10 @@ class Data(NamedTuple):
     targets: np.ndarray
     weights: np.ndarray  # empty: all one
     order: np.ndarray
-    losses: np.ndarray  # float64, one a block of a batch
-    lost: np.ndarray  # float64, the batch's mean loss, one a worker
-    results: np.ndarray  # float64, (epoch, mean loss and weight)
+    losses: np.ndarray  # float64, one a block; where workers have blocks of their own, with gaps
+    results: np.ndarray  # float64, the mean loss of each epoch
     norms: np.ndarray  # float64, one a chunk of parameters
-    ahead: np.ndarray  # a stack for each worker
+    ahead: np.ndarray  # int64, for each worker a stack of addresses to fetch, see `cachelines`
 
 
 class Plan(NamedTuple):

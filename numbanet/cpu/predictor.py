@@ -8,7 +8,7 @@ import numpy as np
 
 from numbanet.cpu import host
 from numbanet.cpu.jit import inline, invoke, kernel
-from numbanet.cpu.lanes import COUNT, gather, scatter
+from numbanet.cpu.lanes import COUNT, gather, last_lanes, scatter
 from numbanet.cpu.memory import aligned, flat, view
 from numbanet.cpu.plan import WIDTH
 from numbanet.cpu.program import Program
@@ -32,8 +32,7 @@ def predict(
 ):  # fmt: skip
     """Outputs of consecutive samples, a span of blocks at a time; False if an input is not finite."""
     blocks = (samples + lanes - 1) // lanes
-    rest = samples - (blocks - 1) * lanes
-    last = narrow if rest <= narrow else (rest + vector - 1) // vector * vector
+    last = last_lanes(samples, lanes, vector, narrow)
     begin = 0
     while begin < blocks:
         end = min(begin + span, blocks)

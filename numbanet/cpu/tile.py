@@ -15,7 +15,7 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 
 from numbanet.cpu import host
-from numbanet.cpu.cache import LINE, emit_prefetch
+from numbanet.cpu.cachelines import LINE, emit_prefetch
 from numbanet.cpu.memory import I32, I64, check_bounds, integer
 
 
@@ -111,7 +111,7 @@ def _store_part(v: Vectors, values: Any, places: Any, columns: Any, nothing: Any
 def _opaque(b: ir.IRBuilder, value: Any) -> Any:
     """A pointer of which LLVM does not know where it points.
 
-    It would make one chain of additions of all addresses into A, longer than a narrow tile's arithmetic.
+    Otherwise it computes every address of A from the one before, a chain longer than a narrow tile's arithmetic.
     """
     return b.asm(ir.FunctionType(value.type, [value.type]), "", "=r,0", [value], False)
 
@@ -134,7 +134,7 @@ def _tile_function(module: ir.Module, element: ir.Type, height: int, vectors: in
     v = Vectors(b, element, width)
     fma = v.declare(f"fma.{v.name}", v.type, v.type, v.type, v.type)
     cells = [(m, j) for m in range(height) for j in range(vectors)]
-    near = (height + 1) // 2
+    near = (height + 1) // 2  # two pointers share half as many offsets of rows, which stay in registers
     offsets = [b.mul(a_row, integer(m)) for m in range(near)]
     far = b.gep(a, [b.mul(a_row, integer(near))])
     entry, outer, inner, latch, done = (b.block, *(b.append_basic_block(n) for n in ("block", "k", "next", "done")))
@@ -243,6 +243,7 @@ else:
             call = [pointers[0], *args[3:6], pointers[1], *args[8:10], pointers[2], *args[12:]]
             done = builder.append_basic_block("tile.done")
             element = context.get_data_type(sig.args[1].dtype)
+            # a narrow vector, one vector or the full width: the first that holds the columns
             kinds = sorted({(1, shape.narrow), (1, shape.vector), (shape.vectors, shape.vector)})
             kind = integer(0)
             for vectors, size in kinds[:-1]:

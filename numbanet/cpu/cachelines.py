@@ -29,7 +29,7 @@ def emit_prefetch(builder: ir.IRBuilder, address: Any) -> None:
 
 if config.DISABLE_JIT:
 
-    def place(array: Any, index: int) -> int:
+    def address_of(array: Any, index: int) -> int:
         """Address of an element."""
         return array.ctypes.data + index * array.itemsize
 
@@ -39,7 +39,7 @@ if config.DISABLE_JIT:
 else:
 
     @intrinsic
-    def place(typing, array, index):  # type: ignore[no-untyped-def,misc]
+    def address_of(typing, array, index):  # type: ignore[no-untyped-def,misc]
         """Address of an element."""
 
         def codegen(context, builder, sig, args):
@@ -78,8 +78,8 @@ def claim(array, first, last):
 def want(ahead, array, first, last):
     """Put ``array[first:last]`` on the stack."""
     top = 1 + 2 * ahead[0]
-    ahead[top] = place(array, first)
-    ahead[top + 1] = place(array, last - 1)
+    ahead[top] = address_of(array, first)
+    ahead[top + 1] = address_of(array, last - 1)
     ahead[0] += 1
 
 

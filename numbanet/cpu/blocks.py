@@ -1,0 +1,81 @@
+"""Blocks of a batch: samples in, forward, loss and backward, and the gradients that they add up to."""
+
+from __future__ import annotations
+
+from numbanet.cpu.jit import inline, invoke
+from numbanet.cpu.lanes import gather, last_lanes
+from numbanet.cpu.memory import view
+from numbanet.cpu.plan import WIDTH
+
+
+@inline
+def load_block(plan, data, memory, at, first, count, lanes, total):
+    """Gather a block's inputs, targets and weights, as shares of the batch's weight."""
+    row = at + plan.input_row * lanes
+    gather(data.inputs, plan.features, data.order, first, count, memory.work, row, lanes, plan.vector)
+    if plan.target > 0:
+        row = at + plan.target_row * lanes
+        gather(data.targets, plan.target, data.order, first, count, memory.work, row, lanes, plan.vector)
+        weight = view(memory.work, at + plan.weight_row * lanes, lanes)
+        for i in range(lanes):
+            weight[i] = 1 / total if i < count else 0.0
+        if data.weights.size > 0:
+            for i in range(count):
+                weight[i] *= data.weights[data.order[first + i]]
+
+
+@inline
+def run_blocks(plan, data, memory, ops, base, at, first, count, blocks, lanes, total):
+    """Forward, loss and backward of consecutive blocks; ``first`` is a place in the order."""
+    for i in range(blocks):
+        rest = min(lanes, count - i * plan.lanes)
+        load_block(plan, data, memory, base + i * plan.stride, first + i * plan.lanes, rest, lanes, total)
+    for k in range(ops.passes.size // WIDTH):
+        op = view(ops.passes, k * WIDTH, WIDTH)
+        invoke(op[0], memory.params, memory.hyper, memory.work, op, base, plan.stride, blocks, lanes)
+    for i in range(blocks):
+        block = base + i * plan.stride
+        if plan.target > 0:
+            lost = view(memory.work, block + plan.total_row * lanes, lanes)
+            loss = 0.0
+            for lane in range(lanes):
+                loss += lost[lane]
+            data.losses[at + i] = loss
+        if memory.outputs.size > 0:
+            for lane in range(min(lanes, count - i * plan.lanes)):
+                row = data.order[first + i * plan.lanes + lane]
+                for u in range(plan.outputs):
+                    memory.outputs[row * plan.outputs + u] = memory.work[block + (plan.output_row + u) * lanes + lane]
+
+
+@inline
+def passes(plan, data, memory, ops, base, at, lo, hi, start, count, total):
+    """Forward, loss and backward of blocks ``lo`` to ``hi`` of ``count`` samples; losses go to ``at``."""
+    blocks = (count + plan.lanes - 1) // plan.lanes
+    last = last_lanes(count, plan.lanes, plan.vector, plan.narrow)
+    full = hi - lo
+    if hi == blocks and last < plan.lanes:
+        full -= 1
+    first, left = start + lo * plan.lanes, count - lo * plan.lanes
+    if full > 0:
+        run_blocks(plan, data, memory, ops, base, at, first, left, full, plan.lanes, total)
+    if full < hi - lo:
+        base += full * plan.stride
+        skipped = full * plan.lanes
+        run_blocks(plan, data, memory, ops, base, at + full, first + skipped, left - skipped, 1, last, total)
+
+
+@inline
+def add_gradient(plan, memory, grads, at, op, base, lo, hi, count, first, last, accumulate, ahead):
+    """Gradient of a parameter's rows from the blocks ``lo`` to ``hi``, which start at ``base``."""
+    blocks = (count + plan.lanes - 1) // plan.lanes
+    lanes = last_lanes(count, plan.lanes, plan.vector, plan.narrow)
+    full = hi - lo
+    if hi == blocks and lanes < plan.lanes:
+        full -= 1
+    if full > 0:
+        invoke(op[0], grads, at, memory.work, op, base, plan.stride, full, plan.lanes, first, last, accumulate, ahead)
+        accumulate = 1
+    if full < hi - lo:
+        base += full * plan.stride
+        invoke(op[0], grads, at, memory.work, op, base, plan.stride, 1, lanes, first, last, accumulate, ahead)
