@@ -19,7 +19,7 @@ _MODULES = {
     "callbacks": ["Callback", "EarlyStopping", "LambdaCallback", "ModelCheckpoint", "ReduceLROnPlateau"],
     "history": ["History"],
     "hookspecs": ["hookimpl"],
-    "layers": ["Dense", "Layer"],
+    "layers": ["AvgPool2D", "Conv2D", "Dense", "Flatten", "Layer", "MaxPool2D"],
     "model": ["Sequential"],
     "named": ["activation", "initializer", "loss", "metric", "optimizer", "regularizer", "schedule"],
     "progress": ["CSVLogger", "ProgressBar"],

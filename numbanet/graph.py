@@ -6,6 +6,7 @@ Layers write it: values that flow, parameters, and nodes that say what is comput
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -68,8 +69,44 @@ class Parameter:
 
 
 @dataclass(frozen=True)
+class Window:
+    """What a convolution or a pooling looks at for one output: height and width, its steps, and its gaps."""
+
+    size: tuple[int, int]
+    strides: tuple[int, int] = (1, 1)
+    dilation: tuple[int, int] = (1, 1)
+
+    def outputs(self, height: int, width: int) -> tuple[int, int]:
+        """How many outputs there are along an image's height and width; not positive if none fits."""
+        return tuple(  # type: ignore[return-value]
+            (length - (size - 1) * gap - 1) // step + 1
+            for length, size, step, gap in zip((height, width), self.size, self.strides, self.dilation, strict=True)
+        )
+
+
+@dataclass(frozen=True)
 class Node:
-    """One computation: its kind names the kernels that a backend has for it."""
+    """One computation: its kind names the kernels that a backend has for it.
+
+    Attributes
+    ----------
+    kind : str
+        "dense", "activation", "reshape", "pad", "convolution", "max_pool" or "average_pool".
+    layer : int
+        Index of the layer that wrote it.
+    input, output : Value
+        What it takes and gives.
+    parameters : tuple of Parameter
+        Such as kernel and bias.
+    activation : Activation or None
+        Of an activation.
+    window : Window or None
+        Of a convolution or a pooling.
+    margin : tuple of int
+        Rows above and columns to the left that padding adds.
+    fill : float
+        What padding consists of.
+    """
 
     kind: str
     layer: int
@@ -77,6 +114,16 @@ class Node:
     output: Value
     parameters: tuple[Parameter, ...] = ()
     activation: Activation | None = None
+    window: Window | None = None
+    margin: tuple[int, int] = (0, 0)
+    fill: float = 0.0
+
+    @property
+    def products(self) -> int:
+        """Multiplications with weights for one sample, each followed by an addition."""
+        if not self.parameters:
+            return 0
+        return self.parameters[0].size * (self.output.size // self.output.shape[-1])
 
 
 @dataclass
@@ -130,10 +177,10 @@ class Graph:
         kind: str,
         shape: tuple[int, ...],
         parameters: tuple[Parameter, ...] = (),
-        activation: Activation | None = None,
+        **settings: Any,
     ) -> Value:
-        """Append a node that takes the output so far; its output is the new one."""
+        """Append a node that takes the output so far, with further fields of `Node`; its output is the new one."""
         output = self.value(shape)
-        self.nodes.append(Node(kind, self.layer, self.output, output, parameters, activation))
+        self.nodes.append(Node(kind, self.layer, self.output, output, parameters, **settings))
         self.output = output
         return output

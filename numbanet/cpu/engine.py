@@ -30,7 +30,7 @@ def available_threads() -> int:
 
 def flops(graph: Graph) -> int:
     """Floating-point operations of a training step, for one sample."""
-    return sum(6 * p.size for p in graph.parameters)
+    return sum(6 * node.products for node in graph.nodes)
 
 
 class Engine:
@@ -241,7 +241,8 @@ class Engine:
         workers = 1 if batch * flops(self.graph) < SMALL_STEP else max(1, min(self.threads, blocks))
         cached = max(1, host.L2 // size)
         if self.deterministic or workers == 1:
-            return workers, True, min(blocks, max(4, cached))
+            # weights are read once for a span, but blocks of images leave the cache
+            return workers, True, min(blocks, max(4, cached) if size <= host.L2 else 1)
         if self.graph.size > blocks * program.tile.lanes * program.rows // 2:
             return workers, True, blocks
         return workers, False, max(1, min(cached, -(-blocks // workers)))

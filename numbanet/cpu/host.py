@@ -21,12 +21,15 @@ class Tile:
         Rows of the tile at most.
     narrow : int
         Elements in the vectors of the narrowest tile, for few columns.
+    sums : tuple of int
+        Rows and columns of the tile of dot products.
     """
 
     vector: int
     vectors: int
     height: int
     narrow: int
+    sums: tuple[int, int]
 
     @property
     def lanes(self) -> int:
@@ -61,4 +64,4 @@ def tile(dtype: str) -> Tile:
     """Register tile for ``dtype`` ("float32" or "float64") on this host."""
     width, narrow, height, vectors = next(row[1:] for row in _TABLE if not row[0] or row[0] in features())
     itemsize = np.dtype(dtype).itemsize
-    return Tile(width // itemsize, vectors, height, narrow // itemsize)
+    return Tile(width // itemsize, vectors, height, narrow // itemsize, (4, 6) if height == 12 else (2, 4))

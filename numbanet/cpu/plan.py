@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-WIDTH = 12  # integers of an operation
+WIDTH = 20  # integers of an operation
 
 
 class Operations(NamedTuple):

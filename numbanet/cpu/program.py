@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
 from numbanet.cpu import dense, elementwise, host, lanes, update
 from numbanet.cpu.jit import address, signatures
+from numbanet.cpu.lower import BACKWARD, FORWARD, activation_of
 from numbanet.cpu.plan import WIDTH
 from numbanet.graph import Graph, Node, Parameter, Value
-from numbanet.spec import Activation, Loss, Optimizer, Regularizer
+from numbanet.spec import Loss, Optimizer, Regularizer
 
 
 class Table:
@@ -93,7 +94,7 @@ class Program:
     def in_place(self, node: Node) -> bool:
         """Whether an activation may overwrite its input: nobody needs it going back, as a derivative might."""
         makers = [n.kind for n in self.graph.nodes if n.output is node.input]
-        return makers == ["dense"] and elementwise.in_place(_activation(node))
+        return makers in (["dense"], ["convolution"]) and elementwise.in_place(activation_of(node))
 
     def number(self, params: Mapping[str, float]) -> int:
         """Store parameters of a formula; returns where they start."""
@@ -127,13 +128,13 @@ class Program:
 
     def backward(self) -> None:
         """Backward operations, in reverse; a gradient that is not finite makes the loss NaN."""
-        self.first = self.graph.input
-        for node in reversed(self.graph.nodes):
-            BACKWARD[node.kind](self, node)
-            if node.parameters:
-                self.first = node.output
-        if self.first is not self.graph.input:
-            self.passes.add(elementwise.probe, self.slope(self.first), self.total_row, self.first.size)
+        trained = [i for i, node in enumerate(self.graph.nodes) if node.parameters]
+        if trained:
+            self.first = self.graph.nodes[trained[0]]
+            for node in reversed(self.graph.nodes[trained[0] :]):
+                BACKWARD[node.kind](self, node)
+            output = self.first.output
+            self.passes.add(elementwise.probe, self.slope(output), self.total_row, output.size)
 
     def add_loss(self, loss: Loss, classes: bool) -> None:
         """Operations from targets and outputs to the loss and its gradient."""
@@ -154,80 +155,10 @@ class Program:
             self.want_scratch(self.passes, 8, scratch)
 
 
-def dense_forward(program: Program, node: Node) -> None:
-    """z = W' x."""
-    weights = node.parameters[0]
-    program.passes.add(
-        dense.forward, weights.offset, program.place(node.input), program.place(node.output),
-        node.input.size, node.output.size, len(node.parameters) - 1, program.product,
-    )  # fmt: skip
-
-
-def dense_backward(program: Program, node: Node) -> None:
-    """Panels for dW, then dx, unless nothing before has parameters."""
-    weights, units, vector = node.parameters[0], node.output.size, program.tile.vector
-    panel = program.reserve(-(-units // vector) * vector)
-    program.passes.add(lanes.panels, program.slope(node.output), panel, units, vector)
-    if node.input is not program.graph.input:
-        program.passes.add(
-            dense.backward, weights.offset, program.slope(node.output), program.slope(node.input),
-            node.input.size, units, program.product,
-        )  # fmt: skip
-    rows = node.input.size + len(node.parameters) - 1
-    program.gradients.add(
-        dense.gradient, weights.offset, rows, units, program.place(node.input), panel, vector, program.product
-    )
-
-
-def activation_forward(program: Program, node: Node) -> None:
-    """y = f(x), over x itself where the derivative needs only y."""
-    activation = _activation(node)
-    inplace = program.in_place(node)
-    if inplace:
-        program._places[node.output] = program.place(node.input)
-    kernel, scratch = elementwise.forward(
-        activation.forward, activation.row, inplace, len(activation.params), program.dtype
-    )
-    program.passes.add(
-        kernel, program.place(node.input), program.place(node.output), node.output.size,
-        program.number(activation.params), 0,
-    )  # fmt: skip
-    if scratch:
-        program.want_scratch(program.passes, 5, scratch)
-
-
-def activation_backward(program: Program, node: Node) -> None:
-    """d/dy becomes d/dx where it lies."""
-    activation = _activation(node)
-    if activation.derivative is None:
-        raise ValueError(f"activation '{activation.name}' can't be trained through; give it a derivative=")
-    program._slopes[node.input] = program.slope(node.output)
-    inplace = program.in_place(node)
-    kernel, scratch = elementwise.backward(
-        activation.derivative, activation.row, inplace, len(activation.params), program.dtype
-    )
-    program.passes.add(
-        kernel, program.place(node.input), program.place(node.output), node.output.size,
-        program.number(activation.params), 0, program.slope(node.output),
-    )  # fmt: skip
-    if scratch:
-        program.want_scratch(program.passes, 5, scratch)
-
-
-def _activation(node: Node) -> Activation:
-    assert node.activation is not None
-    return node.activation
-
-
 def _append(hyper: list[float], params: Mapping[str, float]) -> int:
     """Add parameters of a formula to those of all; returns where they start."""
     hyper += params.values()
     return len(hyper) - len(params)
-
-
-Lower = Callable[[Program, Node], None]
-FORWARD: dict[str, Lower] = {"dense": dense_forward, "activation": activation_forward}
-BACKWARD: dict[str, Lower] = {"dense": dense_backward, "activation": activation_backward}
 
 
 def regularized(graph: Graph, default: Regularizer | None) -> list[tuple[Parameter, Regularizer]]:

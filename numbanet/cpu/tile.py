@@ -68,7 +68,7 @@ class Vectors:
         return self.b.call(load, [pointer, ir.Constant(I32, self.align), mask, self.zero])
 
 
-def _store_part(v: Vectors, values: Any, places: Any, columns: Any, nothing: Any, adds: Any) -> None:
+def store_part(v: Vectors, values: Any, places: Any, columns: Any, nothing: Any, adds: Any) -> None:
     """Store the first ``columns`` of each row in pieces of falling powers of two.
 
     Masked stores take ten times as long on some processors.
@@ -199,7 +199,7 @@ def _tile_function(module: ir.Module, element: ir.Type, height: int, vectors: in
         with part:
             nothing = b.alloca(v.type)
             b.store(v.zero, nothing)
-            _store_part(v, new, places, columns, b.bitcast(nothing, pointer), adds)
+            store_part(v, new, places, columns, b.bitcast(nothing, pointer), adds)
     b.ret_void()
     return function
 
