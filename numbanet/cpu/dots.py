@@ -93,7 +93,7 @@ def _dots_function(module: ir.Module, element: ir.Type, rows: int, columns: int,
             nest(inner[:-1], b.add(a_at, b.mul(loop.index, a_step)), b.add(b_at, b.mul(loop.index, b_step)))
 
     nest(levels, integer(0), integer(0))
-    size = 1 << (columns - 1).bit_length()
+    size = 1 << columns.bit_length()  # more than there are: only parts of a vector are stored
     narrow = Vectors(b, element, size)
     adds = b.icmp_signed("!=", accumulate, integer(0))
     nothing = b.alloca(narrow.type)
