@@ -241,8 +241,7 @@ class Engine:
         workers = 1 if batch * flops(self.graph) < SMALL_STEP else max(1, min(self.threads, blocks))
         cached = max(1, host.L2 // size)
         if self.deterministic or workers == 1:
-            # weights are read once for a span, but blocks of images leave the cache
-            return workers, True, min(blocks, max(4, cached) if size <= host.L2 else 1)
+            return workers, True, min(blocks, max(4, cached))
         if self.graph.size > blocks * program.tile.lanes * program.rows // 2:
             return workers, True, blocks
         return workers, False, max(1, min(cached, -(-blocks // workers)))
