@@ -1,5 +1,7 @@
 """Convolutions, padding and pooling against NumPy and SciPy, and their gradients against differences."""
 
+import math
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -150,6 +152,20 @@ def test_pooling(name, kind, dtype):
     np.testing.assert_allclose(model.predict(x), pool(x, layer), rtol=8 * np.finfo(dtype).eps, atol=np.finfo(dtype).eps)
 
 
+def test_a_maximum_of_what_is_no_number():
+    """NaN stays visible, wherever in the window it is."""
+    root = nn.Activation("own_root", forward=lambda x: math.sqrt(x))
+    model = nn.Sequential([nn.Conv2D(1, 1, root, bias=None), nn.MaxPool2D(2)])
+    model.build((4, 4, 1), dtype="float64")
+    model.parameters = [1.0]
+    x = np.ones((4, 4, 4, 1))
+    for i in range(4):
+        x[i, i // 2, i % 2] = -1
+    y = model.predict(x)
+    assert np.isnan(y[:, 0, 0]).all()
+    np.testing.assert_array_equal(y[:, 1], 1)
+
+
 # -- gradients ------------------------------------------------------------------------------
 
 
@@ -233,6 +249,20 @@ def test_same_bits_on_any_number_of_threads(monkeypatch):
     alone = trained(threads=1, deterministic=True).model.parameters
     for threads in (2, 3):
         np.testing.assert_array_equal(trained(threads=threads, deterministic=True).model.parameters, alone)
+
+
+@compiled
+def test_training_after_one_that_failed():
+    """What a failed step leaves in the gradients is not added to."""
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(40, 8, 8, 1)).astype("float32"), np.arange(40) % 3
+    trainer = nn.Trainer(lenet(), "softmax_cross_entropy", nn.SGD(1e30), seed=0)
+    with pytest.raises(FloatingPointError, match="no longer finite"):
+        trainer.fit(X, y, epochs=3, batch_size=8, progress=False)
+    trainer.learning_rate = 0.01
+    trainer._engine._buffers["grads"][:] = np.nan
+    trainer.fit(X, y, epochs=1, batch_size=8, progress=False)
+    assert np.isfinite(trainer.model.parameters).all()
 
 
 @compiled

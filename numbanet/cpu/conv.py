@@ -109,7 +109,7 @@ def gradient(grads, at, work, op, base, stride, blocks, lanes, first, last, accu
 def bias_gradient(grads, at, work, op, base, stride, blocks, lanes, first, last, accumulate, ahead):
     """Elements of db (+)= sums over positions and lanes of dz; op: bias, elements, 1, dz, positions of each."""
     for r in range(first, last):
-        total = grads[at] - grads[at]  # a literal 0 would make the sum float64
+        total = 0.0
         for i in range(blocks * op[5]):
             position = base + i // op[5] * stride + (op[4] + i % op[5] * op[2] + r) * lanes
             dz = view(work, position, lanes)

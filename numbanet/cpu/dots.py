@@ -22,6 +22,7 @@ from numbanet.cpu.tile import Vectors, store_part, suffix
 
 ROWS = 4  # of A that one call takes
 
+
 def _halves(v: Vectors, x: Any, y: Any, step: int) -> Any:
     """Sums of neighbours, ``step`` elements each: those of x and of y by turns."""
     groups = range(0, v.width, 2 * step)
