@@ -6,6 +6,13 @@ from numbanet.cpu.jit import inline, kernel
 from numbanet.cpu.memory import view
 
 
+@inline
+def _copy(work, source, target, size):
+    x, z = view(work, source, size), view(work, target, size)
+    for k in range(size):
+        z[k] = x[k]
+
+
 @kernel
 def pad(params, hyper, work, op, base, stride, blocks, lanes):
     """x amid a margin; op: x, z, height, width, channels, above, left, padded height and width, fill."""
@@ -14,10 +21,8 @@ def pad(params, hyper, work, op, base, stride, blocks, lanes):
         at = base + i * stride
         view(work, at + op[2] * lanes, op[8] * wide * size)[:] = hyper[op[10]]
         for row in range(height):
-            x = view(work, at + op[1] * lanes + row * width * size, width * size)
-            z = view(work, at + op[2] * lanes + ((row + above) * wide + left) * size, width * size)
-            for k in range(x.size):
-                z[k] = x[k]
+            x, z = op[1] * lanes + row * width * size, op[2] * lanes + ((row + above) * wide + left) * size
+            _copy(work, at + x, at + z, width * size)
 
 
 @kernel
@@ -27,10 +32,8 @@ def crop(params, hyper, work, op, base, stride, blocks, lanes):
     for i in range(blocks):
         at = base + i * stride
         for row in range(height):
-            dx = view(work, at + op[1] * lanes + row * width * size, width * size)
-            dz = view(work, at + op[2] * lanes + ((row + above) * wide + left) * size, width * size)
-            for k in range(dx.size):
-                dx[k] = dz[k]
+            dx, dz = op[1] * lanes + row * width * size, op[2] * lanes + ((row + above) * wide + left) * size
+            _copy(work, at + dz, at + dx, width * size)
 
 
 @inline

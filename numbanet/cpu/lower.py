@@ -89,11 +89,6 @@ def reshape_backward(program: Program, node: Node) -> None:
     program._slopes[node.input] = program.slope(node.output)
 
 
-def _image(shape: tuple[int, ...]) -> tuple[int, int, int]:
-    """Height, width and channels; a sequence is an image of height one."""
-    return (1, *shape) if len(shape) == 2 else shape  # type: ignore[return-value]
-
-
 def _window(node: Node) -> Window:
     assert node.window is not None
     return node.window
@@ -103,23 +98,23 @@ def pad_forward(program: Program, node: Node) -> None:
     """x amid a margin."""
     at = program.number({"fill": node.fill})
     program.passes.add(
-        image.pad, program.place(node.input), program.place(node.output), *_image(node.input.shape), *node.margin,
-        *_image(node.output.shape)[:2], at,
+        image.pad, program.place(node.input), program.place(node.output), *node.input.shape, *node.margin,
+        *node.output.shape[:2], at,
     )  # fmt: skip
 
 
 def pad_backward(program: Program, node: Node) -> None:
     """What lies within the margin."""
     program.passes.add(
-        image.crop, program.slope(node.input), program.slope(node.output), *_image(node.input.shape), *node.margin,
-        *_image(node.output.shape)[:2],
+        image.crop, program.slope(node.input), program.slope(node.output), *node.input.shape, *node.margin,
+        *node.output.shape[:2],
     )  # fmt: skip
 
 
 def convolution_forward(program: Program, node: Node) -> None:
     """z = W * x + b."""
-    weights, (_, width, channels), window = node.parameters[0], _image(node.input.shape), _window(node)
-    rows, columns, units = _image(node.output.shape)
+    weights, (_, width, channels), window = node.parameters[0], node.input.shape, _window(node)
+    rows, columns, units = node.output.shape
     bias, step = -1, 0
     if len(node.parameters) > 1:
         bias, step = node.parameters[1].offset, units if node.parameters[1].size > units else 0
@@ -131,8 +126,8 @@ def convolution_forward(program: Program, node: Node) -> None:
 
 def convolution_backward(program: Program, node: Node) -> None:
     """dx, unless nothing before has parameters; dW and db."""
-    weights, (height, width, channels), window = node.parameters[0], _image(node.input.shape), _window(node)
-    rows, columns, units = _image(node.output.shape)
+    weights, (height, width, channels), window = node.parameters[0], node.input.shape, _window(node)
+    rows, columns, units = node.output.shape
     slope = program.slope(node.output)
     if node is not program.first:
         program.passes.add(
@@ -150,8 +145,8 @@ def convolution_backward(program: Program, node: Node) -> None:
 
 def _pooling(node: Node) -> tuple[int, ...]:
     """Integers that every kernel of pooling takes."""
-    window, (_, width, channels) = _window(node), _image(node.input.shape)
-    return width, channels, *window.size, *window.strides, *_image(node.output.shape)[:2]
+    window, (_, width, channels) = _window(node), node.input.shape
+    return width, channels, *window.size, *window.strides, *node.output.shape[:2]
 
 
 def _share(program: Program, node: Node) -> int:

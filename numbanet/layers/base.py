@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from typing import Any
 
 from numbanet.graph import Graph
@@ -31,14 +32,14 @@ class Layer:
         raise TypeError(f"{type(self).__name__} must define build(graph)")
 
     def config(self) -> dict[str, Any]:
-        """Settings from which the layer can be made again, as JSON can hold them.
+        """Settings from which the layer can be made again: attributes named as the class's arguments are.
 
         Returns
         -------
         dict
             Keyword arguments of the class.
         """
-        raise TypeError(f"{type(self).__name__} must define config()")
+        return {name: getattr(self, name) for name in inspect.signature(type(self)).parameters}
 
     def label(self) -> str:
         """What a summary says behind the layer's class.

@@ -161,17 +161,3 @@ class Conv2D(Layer):
             For the summary.
         """
         return f" {self.kernel_size[0]}x{self.kernel_size[1]} {self.activation.name}"
-
-    def config(self) -> dict[str, Any]:
-        """Settings from which the layer can be made again.
-
-        Returns
-        -------
-        dict
-            Keyword arguments of the class.
-        """
-        names = (
-            "filters", "kernel_size", "activation", "strides", "padding", "dilation", "padding_value", "bias",
-            "kernel_initializer", "bias_initializer", "kernel_regularizer", "bias_regularizer",
-        )  # fmt: skip
-        return {name: getattr(self, name) for name in names}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Any
 
 from numbanet.checks import positive_int
 from numbanet.graph import Graph
@@ -95,21 +94,3 @@ class Dense(Layer):
             For the summary.
         """
         return f" {self.activation.name}"
-
-    def config(self) -> dict[str, Any]:
-        """Settings from which the layer can be made again.
-
-        Returns
-        -------
-        dict
-            Keyword arguments of the class.
-        """
-        return {
-            "units": self.units,
-            "activation": self.activation,
-            "use_bias": self.use_bias,
-            "kernel_initializer": self.kernel_initializer,
-            "bias_initializer": self.bias_initializer,
-            "kernel_regularizer": self.kernel_regularizer,
-            "bias_regularizer": self.bias_regularizer,
-        }

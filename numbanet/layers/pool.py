@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from numbanet.graph import Graph, Window
 from numbanet.layers.base import Layer
 from numbanet.layers.conv import pair
@@ -52,16 +50,6 @@ class _Pool2D(Layer):
             For the summary.
         """
         return f" {self.pool_size[0]}x{self.pool_size[1]}"
-
-    def config(self) -> dict[str, Any]:
-        """Settings from which the layer can be made again.
-
-        Returns
-        -------
-        dict
-            Keyword arguments of the class.
-        """
-        return {"pool_size": self.pool_size, "strides": self.strides}
 
 
 class MaxPool2D(_Pool2D):

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from numbanet.graph import Graph
 from numbanet.layers.base import Layer
 
@@ -20,13 +18,3 @@ class Flatten(Layer):
             Description of the model so far.
         """
         graph.node("reshape", (graph.output.size,))
-
-    def config(self) -> dict[str, Any]:
-        """Settings from which the layer can be made again.
-
-        Returns
-        -------
-        dict
-            None.
-        """
-        return {}
