@@ -19,6 +19,7 @@ from typing import Any
 from numba import config
 
 from numbanet import math as simd
+from numbanet._cache import user_cache
 from numbanet.cpu.jit import fingerprint, inline, kernel
 from numbanet.cpu.memory import grid, view
 from numbanet.formula import Translator
@@ -31,15 +32,7 @@ _compiled: dict[str, Any] = {}
 @cache
 def folder() -> Path:
     """Where generated kernels are kept; ``NUMBA_CACHE_DIR`` moves it."""
-    home = Path.home()
-    if "NUMBA_CACHE_DIR" in os.environ:
-        base = Path(os.environ["NUMBA_CACHE_DIR"])
-    elif sys.platform == "win32":
-        base = Path(os.environ.get("LOCALAPPDATA", home))
-    elif sys.platform == "darwin":
-        base = home / "Library" / "Caches"
-    else:
-        base = Path(os.environ.get("XDG_CACHE_HOME") or home / ".cache")
+    base = Path(os.environ["NUMBA_CACHE_DIR"]) if "NUMBA_CACHE_DIR" in os.environ else user_cache()
     path = base / "numbanet" / fingerprint()[:16]
     try:
         path.mkdir(parents=True, exist_ok=True)
