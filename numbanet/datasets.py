@@ -1,4 +1,4 @@
-"""Data to train on: the bundled digits, files, and a split into parts."""
+"""Data to train on: images of digits and clothes, files, and a split into parts."""
 
 from __future__ import annotations
 
@@ -11,11 +11,18 @@ from pathlib import Path
 
 import numpy as np
 
-from numbanet import readers
+from numbanet import downloads, readers
 from numbanet.checks import fraction as checked_fraction
 from numbanet.checks import nonnegative_int
 
+__all__ = ["FASHION_MNIST_CLASSES", "Dataset", "load_digits", "load_fashion_mnist", "load_file", "load_mnist", "split"]
+
 MOST_CLASSES = 100  # more distinct whole numbers than this are taken for a quantity
+FASHION_MNIST_CLASSES = ("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag",
+                         "Ankle boot")
+MNIST_PARTS = {"train": 60_000, "t10k": 10_000}  # images, by the first word of the files' names
+
+Arrays = tuple[np.ndarray, np.ndarray]
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,20 +39,28 @@ class Dataset:
         What `y` is.
     classes : list of str, optional
         Name of every class.
+    test : tuple of ndarray, optional
+        Further `X` and `y`, which are set apart for the test.
     """
 
     X: np.ndarray
     y: np.ndarray
     task: str
     classes: list[str] | None = None
+    test: Arrays | None = None
 
 
-def load_digits() -> tuple[np.ndarray, np.ndarray]:
+def load_digits(*, images: bool = False) -> Arrays:
     """Scikit-learn's bundled images of handwritten digits.
+
+    Parameters
+    ----------
+    images : bool
+        Whether to return images, with one channel, rather than rows of pixels.
 
     Returns
     -------
-    X : ndarray of float32, shape (1797, 64)
+    X : ndarray of float32, shape (1797, 64) or (1797, 8, 8, 1)
         Images of 8 x 8 pixels, from 0 to 1.
     y : ndarray of int64, shape (1797,)
         Digits.
@@ -68,7 +83,81 @@ def load_digits() -> tuple[np.ndarray, np.ndarray]:
         from sklearn.datasets import load_digits as bundled
 
         table = np.column_stack(bundled(return_X_y=True))
-    return (table[:, :-1] / 16).astype(np.float32), table[:, -1].astype(np.int64)
+    X = (table[:, :-1] / 16).astype(np.float32)
+    return X.reshape(-1, 8, 8, 1) if images else X, table[:, -1].astype(np.int64)
+
+
+def load_mnist(folder: str | Path | None = None) -> tuple[Arrays, Arrays]:
+    """Images of handwritten digits (LeCun et al., 1998).
+
+    Parameters
+    ----------
+    folder : path-like, optional
+        Where ``train-images-idx3-ubyte``, ``train-labels-idx1-ubyte``, ``t10k-images-idx3-ubyte`` and
+        ``t10k-labels-idx1-ubyte`` are, plain or as ``.gz``. By default they are taken from
+        ``$NUMBANET_DATA/mnist`` or the user's cache, or else fetched into the cache.
+
+    Returns
+    -------
+    X_train, y_train : tuple of ndarray
+        Images, float32 from 0 to 1, shape (60000, 28, 28, 1), and digits, int64, shape (60000,).
+    X_test, y_test : tuple of ndarray
+        The same of the 10,000 images for the test.
+
+    Raises
+    ------
+    OSError
+        If a file is missing, or can't be fetched.
+    ValueError
+        If a file is damaged or holds something else.
+    """
+    return _load_parts(downloads.MNIST, folder)
+
+
+def load_fashion_mnist(folder: str | Path | None = None) -> tuple[Arrays, Arrays]:
+    """Images of clothes, shoes and bags (Xiao, Rasul & Vollgraf, 2017).
+
+    Parameters
+    ----------
+    folder : path-like, optional
+        Where the files are, which are named as those of `load_mnist`. By default they are taken
+        from ``$NUMBANET_DATA/fashion-mnist``, the user's cache or Debian's package
+        ``dataset-fashion-mnist``, or else fetched into the cache.
+
+    Returns
+    -------
+    X_train, y_train : tuple of ndarray
+        Images, float32 from 0 to 1, shape (60000, 28, 28, 1), and labels, int64, shape (60000,):
+        indices of ``FASHION_MNIST_CLASSES``.
+    X_test, y_test : tuple of ndarray
+        The same of the 10,000 images for the test.
+
+    Raises
+    ------
+    OSError
+        If a file is missing, or can't be fetched.
+    ValueError
+        If a file is damaged or holds something else.
+    """
+    return _load_parts(downloads.FASHION_MNIST, folder)
+
+
+def _load_parts(source: downloads.Source, folder: str | Path | None) -> tuple[Arrays, Arrays]:
+    paths = downloads.find(source, folder)
+    train, test = (_load_part(paths[f"{part}-images-idx3-ubyte"], paths[f"{part}-labels-idx1-ubyte"], n)
+                   for part, n in MNIST_PARTS.items())
+    return train, test
+
+
+def _load_part(images: Path, labels: Path, n: int) -> Arrays:
+    found = load_file(images, str(labels), task="classification")
+    if found.X.shape != (n, 28, 28) or found.X.dtype != np.float32:
+        what = "bytes" if found.X.dtype == np.float32 else found.X.dtype
+        raise ValueError(f"{images} holds {what} of shape {found.X.shape}; expected bytes of shape {(n, 28, 28)}")
+    if found.classes != [str(label) for label in range(10)]:
+        what = ", ".join(found.classes[:12]) if found.classes else f"an array of shape {found.y.shape}"
+        raise ValueError(f"{labels} holds {what}; expected labels from 0 to 9, and each of them")
+    return found.X[..., np.newaxis], found.y
 
 
 def load_file(path: str | Path, target: str | int | None = None, *, task: str | None = None) -> Dataset:

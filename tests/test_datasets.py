@@ -1,16 +1,21 @@
 """Files that people have, and what is said of those that can't be read."""
 
 import gzip
+import hashlib
+import io
 import re
 import sys
+from http.client import BadStatusLine
+from pathlib import Path
+from urllib.error import URLError
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from numbanet import datasets
-from numbanet.datasets import load_digits, load_file, split
+from numbanet import _cache, datasets, downloads
+from numbanet.datasets import load_digits, load_fashion_mnist, load_file, load_mnist, split
 
 FLOWERS = "length,width,species\n5.1,3.5,setosa\n7.0,3.2,versicolor\n4.9,3.0,setosa\n6.4,3.2,versicolor\n"
 
@@ -45,6 +50,13 @@ def test_digits_are_those_of_scikit_learn():
     expected = bundled()
     np.testing.assert_array_equal(X * 16, expected.data)
     np.testing.assert_array_equal(y, expected.target)
+
+
+def test_digits_as_images():
+    images, y = load_digits(images=True)
+    assert images.shape == (1797, 8, 8, 1)
+    np.testing.assert_array_equal(images.reshape(1797, 64), load_digits()[0])
+    np.testing.assert_array_equal(y, load_digits()[1])
 
 
 def test_digits_without_their_file(monkeypatch):
@@ -263,6 +275,161 @@ def test_idx_files_that_cannot_be_used(write):
         load_file(path, "labels.idx")
     with fails(ValueError, "no CSV, NPY, NPZ or IDX file"):
         load_file(write(b"\0\0\x07\x01", "data.bin"))
+
+
+# MNIST and Fashion-MNIST
+
+
+@pytest.fixture
+def small(tmp_path, monkeypatch):
+    """Two small parts as bytes of IDX files; no folder of this machine, no network."""
+    monkeypatch.setattr(datasets, "MNIST_PARTS", {"train": 20, "t10k": 10})
+    monkeypatch.setattr(downloads, "DEBIAN", tmp_path / "debian")
+    monkeypatch.setattr(downloads, "user_cache", lambda: tmp_path / "cache")
+    monkeypatch.setattr("urllib.request.urlopen", lambda url, timeout: pytest.fail(f"fetches {url}"))
+    monkeypatch.delenv("NUMBANET_DATA", raising=False)
+    files = {}
+    for part, n in datasets.MNIST_PARTS.items():
+        images = np.random.default_rng(n).integers(0, 256, (n, 28, 28), np.uint8)
+        files[f"{part}-images-idx3-ubyte"] = idx(images)
+        files[f"{part}-labels-idx1-ubyte"] = idx((np.arange(n) * 7 % 10).astype(np.uint8))
+    return files
+
+
+def put(files, folder, packed=()):
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, content in files.items():
+        gz = name in packed
+        (folder / (name + ".gz" * gz)).write_bytes(gzip.compress(content) if gz else content)
+
+
+def serve(monkeypatch, source, files, **changes):
+    """Let `source` be fetched from memory; the list of what was asked for."""
+    bodies = {name: gzip.compress(content, mtime=0) for name, content in files.items()}
+    for name, body in bodies.items():
+        monkeypatch.setitem(source.md5, name, hashlib.md5(body).hexdigest())
+    asked = []
+
+    def urlopen(url, timeout):
+        name = url.removeprefix(source.url).removesuffix(".gz")
+        asked.append(name)
+        body = changes.get("body", bodies[name])
+        if isinstance(body, Exception):
+            raise body
+        return io.BytesIO(body)
+
+    monkeypatch.setattr("urllib.request.urlopen", urlopen)
+    return asked
+
+
+def check_small(found, files):
+    for (X, y), part, n in zip(found, ("train", "t10k"), (20, 10), strict=True):
+        assert (X.shape, X.dtype, y.dtype) == ((n, 28, 28, 1), np.float32, np.int64)
+        pixels = np.frombuffer(files[f"{part}-images-idx3-ubyte"], np.uint8, offset=16)
+        np.testing.assert_allclose(X.ravel(), pixels / 255, rtol=1e-6)
+        np.testing.assert_array_equal(y, np.arange(n) * 7 % 10)
+
+
+@pytest.mark.parametrize("load", [load_mnist, load_fashion_mnist])
+@pytest.mark.parametrize("packed", [(), tuple(downloads.MNIST.md5), ("train-images-idx3-ubyte",)])
+def test_parts_in_a_folder_plain_or_gzipped(small, tmp_path, load, packed):
+    put(small, tmp_path / "mine", packed)
+    check_small(load(tmp_path / "mine"), small)
+    check_small(load(str(tmp_path / "mine")), small)
+
+
+def test_order_of_folders(small, tmp_path, monkeypatch):
+    name = "fashion-mnist"
+    folders = [tmp_path / "data" / name, tmp_path / "cache" / "numbanet" / "datasets" / name,
+               tmp_path / "debian" / name]
+    for folder in folders:
+        put(small, folder)
+    monkeypatch.setenv("NUMBANET_DATA", str(tmp_path / "data"))
+    for folder in folders:
+        assert {path.parent for path in downloads.find(downloads.FASHION_MNIST).values()} == {folder}
+        check_small(load_fashion_mnist(), small)
+        (folder / "t10k-labels-idx1-ubyte").unlink()  # passed over from now on
+
+
+def test_fetched_once(small, tmp_path, monkeypatch, capsys):
+    asked = serve(monkeypatch, downloads.MNIST, small)
+    monkeypatch.setenv("NUMBANET_DATA", "")  # as if it weren't set
+    check_small(load_mnist(), small)
+    assert asked == list(downloads.MNIST.md5)
+    assert f"Fetching {downloads.MNIST.url}train-images-idx3-ubyte.gz" in capsys.readouterr().err
+    folder = tmp_path / "cache" / "numbanet" / "datasets" / "mnist"
+    assert sorted(path.name for path in folder.iterdir()) == sorted(f"{name}.gz" for name in asked)
+    check_small(load_mnist(), small)
+    assert len(asked) == 4
+    (folder / "train-labels-idx1-ubyte.gz").unlink()
+    check_small(load_mnist(), small)
+    assert asked[4:] == ["train-labels-idx1-ubyte"]
+
+
+@pytest.mark.parametrize(("body", "words"), [
+    (b"a login page", ["can't be fetched: its MD5 checksum is", "; expected"]),
+    (URLError("Name or service not known"), ["can't be fetched: <urlopen error Name or service not known>"]),
+    (TimeoutError("timed out"), ["can't be fetched: timed out"]),
+    (BadStatusLine("?"), ["can't be fetched: ?"]),
+])
+def test_download_that_fails(small, tmp_path, monkeypatch, body, words):
+    serve(monkeypatch, downloads.MNIST, small, body=body)
+    serve(monkeypatch, downloads.FASHION_MNIST, small, body=body)
+    monkeypatch.setenv("NUMBANET_DATA", str(tmp_path / "data"))
+    folder = tmp_path / "data" / "fashion-mnist"
+    with fails(OSError, f"aren't all in {folder} or", "cache", "or", "debian", downloads.FASHION_MNIST.url, *words,
+               "Put train-images-idx3-ubyte, train-labels-idx1-ubyte, t10k-images-idx3-ubyte, t10k-labels-idx1-ubyte, "
+               f"plain or as .gz, into {folder}, or: apt install dataset-fashion-mnist"):
+        load_fashion_mnist()
+    assert not list(tmp_path.rglob("*.gz"))
+
+
+def test_nothing_is_fetched_into_a_given_folder(small, tmp_path):
+    with fails(FileNotFoundError, f"folder '{tmp_path / 'nothing'}' doesn't exist; expected the files of mnist",
+               "t10k-labels-idx1-ubyte"):
+        load_mnist(tmp_path / "nothing")
+    put(small, tmp_path / "mine")
+    (tmp_path / "mine" / "t10k-labels-idx1-ubyte").unlink()
+    with fails(FileNotFoundError, f"folder '{tmp_path / 'mine'}' has no t10k-labels-idx1-ubyte; expected"):
+        load_fashion_mnist(tmp_path / "mine")
+
+
+@pytest.mark.parametrize(("name", "content", "words"), [
+    ("train-images-idx3-ubyte", idx(np.zeros((20, 28, 27), np.uint8)), ["bytes of shape (20, 28, 27)", "(20, 28, 28)"]),
+    ("train-images-idx3-ubyte", idx(np.zeros((20, 28, 28), np.int32)), ["int32 of shape (20, 28, 28); expected bytes"]),
+    ("t10k-images-idx3-ubyte", idx(np.zeros((9, 28, 28), np.uint8)), ["samples have shape (9, 28, 28)"]),
+    ("t10k-labels-idx1-ubyte", idx(np.arange(1, 11, dtype=np.uint8)), ["holds 1, 2, 3", "expected labels from 0 to 9"]),
+    ("t10k-labels-idx1-ubyte", idx(np.zeros((10, 2), np.uint8)), ["shape (10, 2); expected labels"]),
+    ("t10k-labels-idx1-ubyte", b"<html>", ["t10k-labels-idx1-ubyte is no"]),
+])
+def test_parts_that_hold_something_else(small, tmp_path, name, content, words):
+    put(small | {name: content}, tmp_path / "mine")
+    with fails(ValueError, *words):
+        load_mnist(tmp_path / "mine")
+
+
+@pytest.mark.parametrize(("platform", "variable", "expected"), [
+    ("linux", "XDG_CACHE_HOME", ".cache"), ("win32", "LOCALAPPDATA", "AppData/Local"),
+    ("darwin", None, "Library/Caches")])
+def test_cache_of_the_platform(tmp_path, monkeypatch, platform, variable, expected):
+    monkeypatch.setattr(_cache.sys, "platform", platform)
+    monkeypatch.setattr(Path, "home", lambda: tmp_path)
+    for name in ("XDG_CACHE_HOME", "LOCALAPPDATA"):
+        monkeypatch.delenv(name, raising=False)
+    assert _cache.user_cache() == tmp_path / expected
+    if variable:
+        monkeypatch.setenv(variable, str(tmp_path / "mine"))
+        assert _cache.user_cache() == tmp_path / "mine"
+
+
+@pytest.mark.skipif(not (downloads.DEBIAN / "fashion-mnist").is_dir(), reason="needs dataset-fashion-mnist of Debian")
+def test_fashion_mnist_of_debian():
+    (X, y), (X_test, y_test) = load_fashion_mnist(downloads.DEBIAN / "fashion-mnist")
+    assert (X.shape, X_test.shape) == ((60000, 28, 28, 1), (10000, 28, 28, 1))
+    assert (X.min(), X.max()) == (0, 1)
+    np.testing.assert_array_equal(np.bincount(y), [6000] * 10)
+    np.testing.assert_array_equal(np.bincount(y_test), [1000] * 10)
+    assert [datasets.FASHION_MNIST_CLASSES[label] for label in y_test[:3]] == ["Ankle boot", "Pullover", "Trouser"]
 
 
 # Splits
