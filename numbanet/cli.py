@@ -63,8 +63,8 @@ def _layers(context: click.Context, parameter: click.Parameter, value: str) -> t
 @click.option("--batch-size", type=click.IntRange(1), default=32, show_default=True)
 @click.option("--validation-fraction", type=click.FloatRange(0, 1, max_open=True), default=0.1, show_default=True,
               help="Share of the samples that decides when to stop.")
-@click.option("--test-fraction", type=click.FloatRange(0, 1, max_open=True), default=0.2, show_default=True,
-              help="Share of the samples held out to the end.")
+@click.option("--test-fraction", type=click.FloatRange(0, 1, max_open=True), help="Share of the samples held out to "
+              "the end.  [default: 0.2, or the test part of mnist and fashion]")
 @click.option("--patience", type=click.IntRange(1), default=15, show_default=True,
               help="Epochs without improvement after which to stop.")
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
@@ -75,9 +75,10 @@ def _layers(context: click.Context, parameter: click.Parameter, value: str) -> t
 def train(source: str, output: Path | None, **options: Any) -> None:
     """Train a dense network on SOURCE and test it.
 
-    SOURCE is "digits", scikit-learn's bundled images, or a CSV, NPY, NPZ or IDX file. The features and numbers to
-    predict of a CSV, NPY or NPZ file are standardised for training; the model that is saved takes and gives the
-    original units.
+    SOURCE is "digits" (scikit-learn's bundled images), "mnist", "fashion" (Fashion-MNIST), or a CSV, NPY, NPZ or IDX
+    file. MNIST and Fashion-MNIST are fetched if this machine lacks them; their own 10,000 test images are held out.
+    Images become rows of pixels. The features and numbers to predict of a CSV, NPY or NPZ file are standardised for
+    training; the model that is saved takes and gives the original units.
     """
     with _one_line_errors():
         from numbanet.experiment import Experiment, load
@@ -131,7 +132,7 @@ def _show_confusion(classes: list[str], y: np.ndarray, prediction: np.ndarray) -
     table = Table(box=None, pad_edge=False)
     if len(classes) <= MOST_SHOWN:
         click.echo("Confusion matrix, true classes down, predicted across:")
-        table.add_column("", style="bold")
+        table.add_column("", style="bold", no_wrap=True)
         for name in classes:
             table.add_column(Text(name), justify="right")
         for i, row in enumerate(counts):

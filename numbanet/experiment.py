@@ -9,7 +9,15 @@ import numpy as np
 from numbanet.callbacks import EarlyStopping
 from numbanet.checks import real_array
 from numbanet.data import as_features
-from numbanet.datasets import Dataset, load_digits, load_file, split
+from numbanet.datasets import (
+    FASHION_MNIST_CLASSES,
+    Dataset,
+    load_digits,
+    load_fashion_mnist,
+    load_file,
+    load_mnist,
+    split,
+)
 from numbanet.history import History
 from numbanet.layers import Dense
 from numbanet.model import Sequential
@@ -18,6 +26,8 @@ from numbanet.registry import get
 from numbanet.trainer import Trainer
 
 AS_IT_IS: tuple[np.ndarray, np.ndarray] = (np.zeros(1), np.ones(1))  # mean and scale of what stays in its units
+DIGITS = [str(digit) for digit in range(10)]
+TEST_FRACTION = 0.2  # where the data has no test part of its own
 
 
 def load(source: str, target: str | None = None, loss: str | None = None) -> tuple[str, Dataset, bool]:
@@ -26,7 +36,7 @@ def load(source: str, target: str | None = None, loss: str | None = None) -> tup
     Parameters
     ----------
     source : str
-        "digits" or a file.
+        "digits", "mnist", "fashion" or a file.
     target : str, optional
         As for `load_file`.
     loss : str, optional
@@ -48,9 +58,14 @@ def load(source: str, target: str | None = None, loss: str | None = None) -> tup
     """
     if source == "digits":
         X, y = load_digits()
-        return source, Dataset(X, y, "classification", [str(digit) for digit in range(10)]), False
+        return source, Dataset(X, y, "classification", DIGITS), False
+    if source in ("mnist", "fashion"):
+        (X, y), (X_test, y_test) = load_mnist() if source == "mnist" else load_fashion_mnist()
+        classes = DIGITS if source == "mnist" else list(FASHION_MNIST_CLASSES)
+        test = X_test.reshape(len(X_test), -1), y_test
+        return source, Dataset(X.reshape(len(X), -1), y, "classification", classes, test), False
     if not Path(source).is_file():
-        raise FileNotFoundError(f"SOURCE must be 'digits' or a file; found no file '{source}'")
+        raise FileNotFoundError(f"SOURCE must be 'digits', 'mnist', 'fashion' or a file; found no file '{source}'")
     task = None
     if loss is not None:
         task = "classification" if get("loss", loss).targets in ("classes", "binary", "sign") else "regression"
@@ -80,8 +95,10 @@ class Experiment:
         The optimiser's default where None.
     weight_decay : float
         Strength of the L2 penalty.
-    validation_fraction, test_fraction : float
-        Shares of the samples.
+    validation_fraction : float
+        Share of the samples, or, where the data has a test part of its own, of the others.
+    test_fraction : float or None
+        Share of the samples; by default 0.2, or the data's test part.
     epochs, batch_size, patience, seed : int
         Of training.
     threads : int or None
@@ -97,7 +114,7 @@ class Experiment:
 
     def __init__(self, dataset: Dataset, *, rescale: bool, layers: tuple[int, ...], activation: str, loss: str | None,
                  optimizer: str, learning_rate: float | None, weight_decay: float, epochs: int, batch_size: int,
-                 validation_fraction: float, test_fraction: float, patience: int, seed: int, threads: int | None,
+                 validation_fraction: float, test_fraction: float | None, patience: int, seed: int, threads: int | None,
                  dtype: str) -> None:
         self.dataset = dataset
         self.epochs, self.batch_size, self.patience = epochs, batch_size, patience
@@ -113,8 +130,15 @@ class Experiment:
                              "softmax_cross_entropy")
         columns = 1 if dataset.y.ndim == 1 else dataset.y.shape[1]
         outputs = columns if not classification or self.single else classes
-        X, y, self.X_test, self.y_test = split(dataset.X, dataset.y, test_fraction, seed, classification)
-        share = validation_fraction / (1 - test_fraction)
+        X, y, share = dataset.X, dataset.y, validation_fraction
+        if dataset.test is None:
+            test_fraction = TEST_FRACTION if test_fraction is None else test_fraction
+            X, y, self.X_test, self.y_test = split(X, y, test_fraction, seed, classification)
+            share /= 1 - test_fraction
+        elif test_fraction is None:
+            self.X_test, self.y_test = dataset.test
+        else:
+            raise ValueError("the data has a test part of its own; leave test-fraction out")
         if share >= 1:
             raise ValueError("validation-fraction and test-fraction leave nothing to train on; expected less than 1 "
                              "in all")
@@ -142,7 +166,8 @@ class Experiment:
             For people.
         """
         what = f"{len(self.dataset.classes)} classes" if self.dataset.classes else "numbers to predict"
-        return (f"{len(self.dataset.X):,} samples, {self.X.shape[1]} features, {what}; {len(self.X):,} to train, "
+        samples = len(self.X) + len(self.X_validation) + len(self.X_test)
+        return (f"{samples:,} samples, {self.X.shape[1]} features, {what}; {len(self.X):,} to train, "
                 f"{len(self.X_validation):,} to validate, {len(self.X_test):,} held out\n"
                 f"network {self.network}, {self.optimizer.name}, {self.loss.name}")
 

@@ -43,7 +43,7 @@ def error(*arguments):
 
 def options(**changes):
     return {"layers": (8,), "activation": "tanh", "loss": None, "optimizer": "adam", "learning_rate": 0.01,
-            "weight_decay": 0.0, "epochs": 60, "batch_size": 16, "validation_fraction": 0.1, "test_fraction": 0.2,
+            "weight_decay": 0.0, "epochs": 60, "batch_size": 16, "validation_fraction": 0.1, "test_fraction": None,
             "patience": 60, "seed": 0, "threads": 1, "dtype": "float32", **changes}
 
 
@@ -147,6 +147,21 @@ def test_table_in_any_units(folder):
     assert Path("runs/flowers-1/model.numbanet").exists()
 
 
+@pytest.mark.parametrize("source", ["mnist", "fashion"])
+def test_test_part_of_its_own(folder, monkeypatch, source):
+    from numbanet import experiment
+
+    rng = np.random.default_rng(0)
+    parts = [(rng.random((n, 28, 28, 1), np.float32), np.arange(n) % 10) for n in (40, 20)]
+    monkeypatch.setattr(experiment, {"mnist": "load_mnist", "fashion": "load_fashion_mnist"}[source], lambda: parts)
+    output = train(source, "--layers", "none", "--epochs", "1")
+    assert "60 samples, 784 features, 10 classes; 36 to train, 4 to validate, 20 held out" in output
+    assert "of 20)" in output
+    assert ("Ankle" if source == "fashion" else "9  ") in output
+    assert Path("runs", f"{source}-1", "model.numbanet").exists()
+    assert "a test part of its own; leave test-fraction out" in error(source, "--test-fraction", "0.2")
+
+
 @pytest.mark.parametrize("layers", [(), (16,)])
 def test_model_takes_and_gives_the_original_units(layers):
     from numbanet.experiment import Experiment
@@ -193,7 +208,7 @@ def test_user_errors_are_one_line(folder):
     Path("one.csv").write_text("1,a\n2,a\n3,a\n")
     np.save("nan.npy", [[1.0, 0.5], [np.nan, 1.5]])
     write_flowers("flowers.csv")
-    assert "SOURCE must be 'digits' or a file; found no file 'nothing.csv'" in error("nothing.csv")
+    assert "SOURCE must be 'digits', 'mnist', 'fashion' or a file; found no file 'nothing.csv'" in error("nothing.csv")
     assert "no column 'colour'; columns: length, width, kind" in error("flowers.csv", "--target", "colour")
     assert "at least two classes" in error("one.csv")
     assert "X holds NaN, first at row 1, column 0" in error("nan.npy")
