@@ -19,7 +19,11 @@ _MODULES = {
     "callbacks": ["Callback", "EarlyStopping", "LambdaCallback", "ModelCheckpoint", "ReduceLROnPlateau"],
     "history": ["History"],
     "hookspecs": ["hookimpl"],
-    "layers": ["AvgPool2D", "Conv2D", "Dense", "Flatten", "Layer", "MaxPool2D"],
+    "layers": [
+        "Apply", "AvgPool1D", "AvgPool2D", "BatchNorm", "Conv1D", "Conv2D", "Dense", "Dropout", "Embedding", "Flatten",
+        "GaussianNoise", "GlobalAvgPool", "GlobalMaxPool", "Layer", "LayerNorm", "MaxPool1D", "MaxPool2D", "Reshape",
+        "Residual", "SpatialDropout",
+    ],
     "model": ["Sequential"],
     "named": ["activation", "initializer", "loss", "metric", "optimizer", "regularizer", "schedule"],
     "progress": ["CSVLogger", "ProgressBar"],
@@ -28,7 +32,7 @@ _MODULES = {
     "trainer": ["Trainer"],
 }  # fmt: skip
 _OWNERS = {name: module for module, names in _MODULES.items() for name in names}
-_SUBMODULES = ("datasets", "plot")
+_SUBMODULES = ("datasets", "models", "plot")
 
 __all__ = sorted([*_OWNERS, *_SUBMODULES])
 

@@ -51,8 +51,10 @@ def _layers(context: click.Context, parameter: click.Parameter, value: str) -> t
 @click.argument("source")
 @click.option("--target", metavar="NAME", help="Column (name or index) or array that is to be learnt, or, for NPY and "
               "IDX, its file.  [default: the last column, an array such as y, or the labels beside the images]")
+@click.option("--model", type=click.Choice(["dense", "lenet5"]), default="dense", show_default=True,
+              help="Kind of network; lenet5 is convolutional and takes images of about 28 x 28 pixels.")
 @click.option("--layers", default="128", show_default=True, metavar="UNITS", callback=_layers,
-              help="Units of the hidden layers, such as 64,32; none for a linear model.")
+              help="Units of the hidden layers of a dense network, such as 64,32; none for a linear model.")
 @click.option("--activation", default="relu", show_default=True, help="Activation of the hidden layers.")
 @click.option("--loss", help="Loss.  [default: softmax_cross_entropy for classes, mean_squared_error for numbers]")
 @click.option("--optimizer", default="adam", show_default=True, help="Optimiser.")
@@ -73,12 +75,12 @@ def _layers(context: click.Context, parameter: click.Parameter, value: str) -> t
 @click.option("--output", type=click.Path(path_type=Path, file_okay=False), metavar="FOLDER",
               help="Empty or new folder for the results.  [default: runs/NAME-1, runs/NAME-2, ...]")
 def train(source: str, output: Path | None, **options: Any) -> None:
-    """Train a dense network on SOURCE and test it.
+    """Train a network on SOURCE and test it.
 
     SOURCE is "digits" (scikit-learn's bundled images), "mnist", "fashion" (Fashion-MNIST), or a CSV, NPY, NPZ or IDX
     file. MNIST and Fashion-MNIST are fetched if this machine lacks them; their own 10,000 test images are held out.
-    Images become rows of pixels. The features and numbers to predict of a CSV, NPY or NPZ file are standardised for
-    training; the model that is saved takes and gives the original units.
+    A dense network takes images as rows of pixels. The features and numbers to predict of a CSV, NPY or NPZ file are
+    standardised for training; the model that is saved takes and gives the original units.
     """
     with _one_line_errors():
         from numbanet.experiment import Experiment, load

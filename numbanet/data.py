@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from numbanet.checks import first_not, nonnegative_float, real_array, whole_number
+from numbanet.graph import Graph
 from numbanet.spec import Loss
 
 RANGES: dict[str, tuple[Callable[[np.ndarray], np.ndarray], str]] = {
@@ -92,6 +93,42 @@ def as_features(X: Any, *, name: str = "X", dtype: Any = np.float32, shape: tupl
             hint = f": use {name}.reshape({', '.join(('-1', *map(str, shape)))})"
         raise ValueError(f"{name} has shape {array.shape}; the model expects ({wanted}){hint}")
     return _convert(array, name, dtype)
+
+
+def as_samples(X: Any, graph: Graph, dtype: Any = np.float32, *, name: str = "X") -> np.ndarray:
+    """Samples that a model takes.
+
+    Parameters
+    ----------
+    X : array_like, shape (n, ...)
+        Booleans, integers or real floats.
+    graph : Graph
+        The model.
+    dtype : dtype
+        Working dtype.
+    name : str
+        What errors call it.
+
+    Returns
+    -------
+    ndarray, shape (n, ...)
+        As from `as_features`.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As in `as_features`, and if a value is no index where the model embeds indices.
+    """
+    samples = as_features(X, name=name, dtype=dtype, shape=graph.input.shape)
+    most = graph.vocabulary
+    if most:
+        where = first_not(samples, lambda v: (v >= 0) & (v < most) & (v == np.floor(v)))
+        if where is not None:
+            raise ValueError(
+                f"{name} holds {samples[where]:g} at {_place(where)}; the model's Embedding takes whole numbers from 0 "
+                f"to {most - 1}"
+            )
+    return samples
 
 
 @dataclass(frozen=True, eq=False)

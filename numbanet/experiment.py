@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +22,7 @@ from numbanet.datasets import (
 from numbanet.history import History
 from numbanet.layers import Dense
 from numbanet.model import Sequential
+from numbanet.models import lenet5
 from numbanet.plot import learning_curve
 from numbanet.registry import get
 from numbanet.trainer import Trainer
@@ -47,7 +49,7 @@ def load(source: str, target: str | None = None, loss: str | None = None) -> tup
     name : str
         What to call the run.
     dataset : Dataset
-        Samples as vectors.
+        Samples as vectors, or as images of shape (height, width, channels).
     rescale : bool
         Whether features are to be rescaled; images of floats are not.
 
@@ -57,23 +59,24 @@ def load(source: str, target: str | None = None, loss: str | None = None) -> tup
         If there is no such file, or it can't be used.
     """
     if source == "digits":
-        X, y = load_digits()
+        X, y = load_digits(images=True)
         return source, Dataset(X, y, "classification", DIGITS), False
     if source in ("mnist", "fashion"):
         (X, y), (X_test, y_test) = load_mnist() if source == "mnist" else load_fashion_mnist()
         classes = DIGITS if source == "mnist" else list(FASHION_MNIST_CLASSES)
-        test = X_test.reshape(len(X_test), -1), y_test
-        return source, Dataset(X.reshape(len(X), -1), y, "classification", classes, test), False
+        return source, Dataset(X, y, "classification", classes, (X_test, y_test)), False
     if not Path(source).is_file():
         raise FileNotFoundError(f"SOURCE must be 'digits', 'mnist', 'fashion' or a file; found no file '{source}'")
     task = None
     if loss is not None:
         task = "classification" if get("loss", loss).targets in ("classes", "binary", "sign") else "regression"
     dataset = load_file(source, target, task=task)
-    images = dataset.X.ndim > 2 and dataset.X.dtype != np.uint8
-    X = real_array(dataset.X, "X").reshape(len(dataset.X), -1)
-    X = as_features(X, dtype=X.dtype)  # a bad value is named by its row in the file
-    return Path(source).name.split(".")[0], Dataset(X, dataset.y, dataset.task, dataset.classes), not images
+    scaled = dataset.X.ndim > 2 and dataset.X.dtype != np.uint8
+    X = real_array(dataset.X, "X")
+    X = as_features(X if X.ndim > 1 else X[:, None], dtype=X.dtype)  # a bad value is named by its row in the file
+    if X.ndim == 3:
+        X = X[..., None]
+    return Path(source).name.split(".")[0], Dataset(X, dataset.y, dataset.task, dataset.classes), not scaled
 
 
 class Experiment:
@@ -82,11 +85,13 @@ class Experiment:
     Parameters
     ----------
     dataset : Dataset
-        Samples as vectors.
+        Samples as vectors or images.
     rescale : bool
         Whether to standardise features for training, and bytes to 0 to 1; real targets always are.
+    model : {"dense", "lenet5"}
+        Kind of network; a dense one takes images as vectors.
     layers : tuple of int
-        Units of the hidden layers.
+        Units of the hidden layers of a dense network.
     activation, optimizer : str
         Names.
     loss : str or None
@@ -112,10 +117,14 @@ class Experiment:
         If a name is unknown or the data doesn't suit.
     """
 
-    def __init__(self, dataset: Dataset, *, rescale: bool, layers: tuple[int, ...], activation: str, loss: str | None,
-                 optimizer: str, learning_rate: float | None, weight_decay: float, epochs: int, batch_size: int,
-                 validation_fraction: float, test_fraction: float | None, patience: int, seed: int, threads: int | None,
-                 dtype: str) -> None:
+    def __init__(self, dataset: Dataset, *, rescale: bool, model: str, layers: tuple[int, ...], activation: str,
+                 loss: str | None, optimizer: str, learning_rate: float | None, weight_decay: float, epochs: int,
+                 batch_size: int, validation_fraction: float, test_fraction: float | None, patience: int, seed: int,
+                 threads: int | None, dtype: str) -> None:
+        if model == "dense":
+            dataset = _as_vectors(dataset)
+        elif dataset.X.ndim != 4:
+            raise ValueError(f"{model} takes images; the samples have {dataset.X.shape[1]} features")
         self.dataset = dataset
         self.epochs, self.batch_size, self.patience = epochs, batch_size, patience
         classification = dataset.task == "classification"
@@ -147,15 +156,19 @@ class Experiment:
         self.mean, self.scale = _units(self.X) if rescale else AS_IT_IS
         shift = not classification and self.loss.targets == "real"
         self.target_mean, self.target_scale = _units(self.y) if shift else AS_IT_IS
-        self.model = Sequential([*(Dense(units, activation=activation) for units in layers), Dense(outputs)])
+        if model == "dense":
+            self.model = Sequential([*(Dense(units, activation=activation) for units in layers), Dense(outputs)])
+            widths = [self.X.shape[1], *(f"{units} {activation}" for units in layers), outputs]
+            self.network = ", ".join(map(str, widths))
+        else:
+            self.model = lenet5(outputs, activation)
+            self.network = f"{model} {activation}, {self.model.describe(self.X.shape[1:]).count:,} parameters"
         rate = {} if learning_rate is None else {"learning_rate": learning_rate}
         self.optimizer = get("optimizer", optimizer, **rate)
         self.trainer = Trainer(
             self.model, loss=self.loss, optimizer=self.optimizer,
             regularizer=get("regularizer", "l2", strength=weight_decay) if weight_decay else None,
             metrics=["accuracy"] if self.by_label else [], dtype=dtype, threads=threads, seed=seed)
-        widths = [self.X.shape[1], *(f"{units} {activation}" for units in layers), outputs]
-        self.network = ", ".join(map(str, widths))
 
     def describe(self) -> str:
         """Data and network in two lines.
@@ -167,7 +180,8 @@ class Experiment:
         """
         what = f"{len(self.dataset.classes)} classes" if self.dataset.classes else "numbers to predict"
         samples = len(self.X) + len(self.X_validation) + len(self.X_test)
-        return (f"{samples:,} samples, {self.X.shape[1]} features, {what}; {len(self.X):,} to train, "
+        features = "x".join(map(str, self.X.shape[1:]))
+        return (f"{samples:,} samples, {features} features, {what}; {len(self.X):,} to train, "
                 f"{len(self.X_validation):,} to validate, {len(self.X_test):,} held out\n"
                 f"network {self.network}, {self.optimizer.name}, {self.loss.name}")
 
@@ -204,7 +218,8 @@ class Experiment:
     def _restore_units(self) -> None:
         """Fold the scales into the first and the last layer: ((x - m) / s) W + b = x (W / s) + b - (m / s) W."""
         weights = [w.astype(np.float64) for w in self.model.get_weights()]
-        weights[1] -= (self.mean / self.scale * np.ones(len(weights[0]))) @ weights[0]
+        if self.mean.any():  # not of images
+            weights[1] -= (self.mean / self.scale) @ weights[0]
         weights[0] /= self.scale[:, None]
         weights[-2] *= self.target_scale
         weights[-1] = weights[-1] * self.target_scale + self.target_mean
@@ -256,6 +271,11 @@ class Experiment:
             learning_curve(history, ax, monitor=monitor, mode="max" if monitor == "accuracy" else "min")
         figure.savefig(folder / "learning_curve.png", dpi=120)
         return [*names, "learning_curve.png"]
+
+
+def _as_vectors(dataset: Dataset) -> Dataset:
+    test = None if dataset.test is None else (dataset.test[0].reshape(len(dataset.test[0]), -1), dataset.test[1])
+    return replace(dataset, X=dataset.X.reshape(len(dataset.X), -1), test=test)
 
 
 def _units(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

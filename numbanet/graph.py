@@ -5,6 +5,8 @@ Layers write it: values that flow, parameters, and nodes that say what is comput
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -46,6 +48,10 @@ class Parameter:
         Whether regularizers spare it unless asked.
     regularizer : Regularizer or None
         Of the layer, in place of the trainer's.
+    trained : bool
+        Whether the optimiser changes it; otherwise it is a running average of what its node measures.
+    mask : ndarray of bool or None
+        Which of the last axes' elements there are; the others stay 0.
     """
 
     name: str
@@ -56,11 +62,20 @@ class Parameter:
     fan_out: int
     bias: bool = False
     regularizer: Regularizer | None = None
+    trained: bool = True
+    mask: np.ndarray | None = field(default=None, compare=False)
 
     @property
     def size(self) -> int:
         """Elements in all."""
         return int(np.prod(self.shape))
+
+    @property
+    def count(self) -> int:
+        """Elements that training finds."""
+        if not self.trained:
+            return 0
+        return self.size if self.mask is None else self.size // self.mask.size * int(self.mask.sum())
 
     @property
     def end(self) -> int:
@@ -72,9 +87,9 @@ class Parameter:
 class Window:
     """What a convolution or a pooling looks at for one output: height and width, its steps, and its gaps."""
 
-    size: tuple[int, int]
-    strides: tuple[int, int] = (1, 1)
-    dilation: tuple[int, int] = (1, 1)
+    size: tuple[int, ...]
+    strides: tuple[int, ...] = (1, 1)
+    dilation: tuple[int, ...] = (1, 1)
 
     def outputs(self, height: int, width: int) -> tuple[int, int]:
         """How many outputs there are along an image's height and width; not positive if none fits."""
@@ -84,14 +99,15 @@ class Window:
         )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Node:
     """One computation: its kind names the kernels that a backend has for it.
 
     Attributes
     ----------
     kind : str
-        "dense", "activation", "reshape", "pad", "convolution", "max_pool" or "average_pool".
+        "dense", "convolution", "embedding", "activation", "affine", "layer_normalize", "batch_normalize",
+        "max_pool", "average_pool", "pad", "reshape", "dropout", "gaussian_noise", "fork" or "add".
     layer : int
         Index of the layer that wrote it.
     input, output : Value
@@ -104,8 +120,10 @@ class Node:
         Of a convolution or a pooling.
     margin : tuple of int
         Rows above and columns to the left that padding adds.
-    fill : float
-        What padding consists of.
+    settings : mapping of str to float
+        Numbers that its formula has, by name.
+    other : Value or None
+        What is added to the input.
     """
 
     kind: str
@@ -116,14 +134,20 @@ class Node:
     activation: Activation | None = None
     window: Window | None = None
     margin: tuple[int, int] = (0, 0)
-    fill: float = 0.0
+    settings: Mapping[str, float] = field(default_factory=dict)
+    other: Value | None = None
 
     @property
     def products(self) -> int:
         """Multiplications with weights for one sample, each followed by an addition."""
-        if not self.parameters:
+        if self.kind not in ("dense", "convolution"):
             return 0
-        return self.parameters[0].size * (self.output.size // self.output.shape[-1])
+        return self.parameters[0].count * (self.output.size // self.output.shape[-1])
+
+    @property
+    def connections(self) -> int:
+        """Weights and biases that enter units, counted anew for each unit that shares them."""
+        return self.products + (self.output.size if self.products and len(self.parameters) > 1 else 0)
 
 
 @dataclass
@@ -134,12 +158,19 @@ class Graph:
     ----------
     input_shape : tuple of int
         Shape of one sample.
+    nodes : list of Node
+        In the order in which they are computed.
+    parameters : list of Parameter
+        In the order in which they lie in the flat vector.
+    vocabulary : int
+        Past the largest index that an input may be; 0 where inputs are no indices.
     """
 
     input_shape: tuple[int, ...]
     nodes: list[Node] = field(default_factory=list)
     parameters: list[Parameter] = field(default_factory=list)
-    layer: int = 0
+    vocabulary: int = 0
+    _path: list[int] = field(default_factory=list)
     _values: int = 0
 
     def __post_init__(self) -> None:
@@ -149,6 +180,23 @@ class Graph:
     def size(self) -> int:
         """Length of the flat vector of parameters."""
         return self.parameters[-1].end if self.parameters else 0
+
+    @property
+    def count(self) -> int:
+        """Parameters that training finds."""
+        return sum(p.count for p in self.parameters)
+
+    @property
+    def path(self) -> str:
+        """Which layer is being written, such as "3", or "3.1" for a layer within a layer."""
+        return ".".join(map(str, self._path))
+
+    @contextmanager
+    def within(self, index: int) -> Iterator[None]:
+        """While a layer is written."""
+        self._path.append(index)
+        yield
+        self._path.pop()
 
     def value(self, shape: tuple[int, ...]) -> Value:
         """Declare a value."""
@@ -163,12 +211,10 @@ class Graph:
         *,
         fan_in: int,
         fan_out: int,
-        bias: bool = False,
-        regularizer: Regularizer | None = None,
+        **settings: Any,
     ) -> Parameter:
-        """Declare a parameter behind those there are."""
-        name = f"{self.layer}.{role}"
-        parameter = Parameter(name, self.size, shape, initializer, fan_in, fan_out, bias, regularizer)
+        """Declare a parameter behind those there are, with further fields of `Parameter`."""
+        parameter = Parameter(f"{self.path}.{role}", self.size, shape, initializer, fan_in, fan_out, **settings)
         self.parameters.append(parameter)
         return parameter
 
@@ -181,6 +227,6 @@ class Graph:
     ) -> Value:
         """Append a node that takes the output so far, with further fields of `Node`; its output is the new one."""
         output = self.value(shape)
-        self.nodes.append(Node(kind, self.layer, self.output, output, parameters, **settings))
+        self.nodes.append(Node(kind, self._path[0] if self._path else 0, self.output, output, parameters, **settings))
         self.output = output
         return output

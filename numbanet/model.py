@@ -10,7 +10,7 @@ import numpy as np
 
 from numbanet.backend import new_predictor
 from numbanet.checks import nonnegative_int, positive_int
-from numbanet.data import as_features
+from numbanet.data import as_features, as_samples
 from numbanet.graph import Graph
 from numbanet.layers import Layer
 
@@ -77,8 +77,8 @@ class Sequential:
         shape = (input_shape,) if isinstance(input_shape, (int, np.integer)) else tuple(input_shape)
         graph = Graph(tuple(positive_int("input_shape", n) for n in shape))
         for index, layer in enumerate(self.layers):
-            graph.layer = index
-            layer.build(graph)
+            with graph.within(index):
+                layer.build(graph)
         return graph
 
     def build(self, input_shape: tuple[int, ...], *, dtype: str = "float32", seed: int | None = None) -> None:
@@ -103,7 +103,8 @@ class Sequential:
         parameters = np.empty(graph.size, dtype)
         for p in graph.parameters:
             sample = p.initializer.sample(rng, p.shape, p.fan_in, p.fan_out, *p.initializer.params.values())
-            parameters[p.offset : p.end] = np.broadcast_to(sample, p.shape).ravel()
+            values = np.broadcast_to(sample, p.shape)
+            parameters[p.offset : p.end] = (values if p.mask is None else values * p.mask).ravel()
         self._graph, self._parameters, self._predictor = graph, parameters, None
 
     def _unbuild(self) -> None:
@@ -185,6 +186,9 @@ class Sequential:
             array = np.asarray(values)
             if array.shape != p.shape:
                 raise ValueError(f"weights '{p.name}' has shape {array.shape}; the model has {p.shape}")
+            if p.mask is not None and (array * ~p.mask).any():
+                where = tuple(map(int, np.argwhere(array * ~p.mask)[0]))
+                raise ValueError(f"weights '{p.name}' is not 0 at {where}, where the layer's connections have none")
             name = f"weights '{p.name}'"
             vector[p.offset : p.end] = as_features(array.reshape(1, -1), name=name, dtype=self.dtype)[0]
         self.parameters[:] = vector
@@ -220,11 +224,12 @@ class Sequential:
             and X.flags.c_contiguous
             and X.flags.aligned
             and len(X)
+            and not self.graph.vocabulary
         ):
             outputs = predictor(self._parameters, X)
             if outputs is not None:
                 return outputs
-        samples = as_features(X, dtype=self.dtype, shape=predictor.input_shape)
+        samples = as_samples(X, self.graph, self.dtype)
         return predictor(self._parameters, samples)
 
     def _prepare(self) -> Any:
@@ -249,7 +254,10 @@ class Sequential:
         save(self, path)
 
     def summary(self) -> str:
-        """Table of layers, shapes and parameters.
+        """Table of layers: shapes, parameters, connections and floating-point operations.
+
+        Connections are weights and biases that enter units, counted for each unit that shares
+        them. FLOPs are the multiplications and additions of the weights, for one sample forward.
 
         Returns
         -------
@@ -257,16 +265,30 @@ class Sequential:
             For people.
         """
         graph = self.graph
-        rows = [("layer", "output shape", "parameters")]
-        shapes = {node.layer: node.output.shape for node in graph.nodes}
+        rows: list[tuple[str, ...]] = [("layer", "output shape", "parameters", "connections", "FLOPs")]
         shape = graph.input.shape
         for index, layer in enumerate(self.layers):
-            shape = shapes.get(index, shape)
-            count = sum(p.size for p in graph.parameters if p.name.startswith(f"{index}."))
-            rows.append((f"{index} {type(layer).__name__}{layer.label()}", str(shape), f"{count:,}"))
-        widths = [max(len(row[i]) for row in rows) for i in range(3)]
-        lines = [f"{a:<{widths[0]}}  {b:<{widths[1]}}  {c:>{widths[2]}}" for a, b, c in rows]
-        return "\n".join([f"input {graph.input.shape}", *lines, f"{graph.size:,} parameters, {self.dtype}"])
+            nodes = [node for node in graph.nodes if node.layer == index]
+            shape = nodes[-1].output.shape if nodes else shape
+            figures = (
+                sum(p.count for p in graph.parameters if p.name.startswith(f"{index}.")),
+                sum(node.connections for node in nodes),
+                sum(2 * node.products for node in nodes),
+            )
+            name = f"{index} {type(layer).__name__}{layer.label()}"
+            rows.append((name, str(shape), *(f"{n:,}" for n in figures)))
+        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+        lines = [
+            "  ".join([row[0].ljust(widths[0]), row[1].ljust(widths[1]), *map(str.rjust, row[2:], widths[2:])])
+            for row in rows
+        ]
+        averages = sum(p.size for p in graph.parameters if not p.trained)
+        total = (
+            f"{graph.count:,} parameters{f' and {averages:,} running averages' if averages else ''}, "
+            f"{sum(n.connections for n in graph.nodes):,} connections, "
+            f"{sum(2 * n.products for n in graph.nodes):,} FLOPs a sample, {self.dtype}"
+        )
+        return "\n".join([f"input {graph.input.shape}", *lines, total])
 
     def __repr__(self) -> str:
         return f"Sequential([{', '.join(map(repr, self.layers))}])"

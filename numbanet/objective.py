@@ -10,7 +10,7 @@ import numpy as np
 
 from numbanet.backend import DEVICES, new_engine, new_predictor
 from numbanet.checks import nonnegative_int, positive_int
-from numbanet.data import Targets, as_features, as_targets, as_weights
+from numbanet.data import Targets, as_features, as_samples, as_targets, as_weights
 from numbanet.graph import Graph
 from numbanet.model import Sequential
 from numbanet.registry import get
@@ -189,14 +189,15 @@ class Objective:
 
     def _training_data(self, X: Any, y: Any, sample_weight: Any, class_weight: Any) -> tuple[Any, Targets, Any, Graph]:
         graph = self.model.graph if self.model.built else None
-        samples = as_features(X, dtype=self.dtype, shape=None if graph is None else graph.input.shape)
-        graph = graph or self.model.describe(samples.shape[1:])
+        if graph is None:
+            graph = self.model.describe(as_features(X, dtype=self.dtype).shape[1:])
+        samples = as_samples(X, graph, self.dtype)
         targets = self._targets(y, len(samples), graph, "y")
         weights = as_weights(sample_weight, class_weight, targets, n=len(samples), dtype=self.dtype)
         return samples, targets, weights, graph
 
     def _samples(self, X: Any, y: Any, sample_weight: Any, graph: Graph, kind: str = "") -> tuple[Any, Targets, Any]:
-        samples = as_features(X, name=f"{kind}X", dtype=self.dtype, shape=graph.input.shape)
+        samples = as_samples(X, graph, self.dtype, name=f"{kind}X")
         targets = self._targets(y, len(samples), graph, f"{kind}y")
         return samples, targets, as_weights(sample_weight, None, targets, n=len(samples), dtype=self.dtype)
 

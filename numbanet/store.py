@@ -11,6 +11,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
+import numpy as np
+
 import numbanet.layers as layers_module
 from numbanet.layers import Layer
 from numbanet.model import Sequential
@@ -43,11 +45,8 @@ def save(model: Sequential, path: str | os.PathLike[str]) -> None:
     """
     from safetensors.numpy import save as serialize
 
-    for layer in model.layers:
-        if type(layer).__name__ not in KNOWN or getattr(layers_module, type(layer).__name__) is not type(layer):
-            raise ValueError(f"layer {type(layer).__name__} is not one of numbanet's, and a file can't hold it")
     description = {
-        "layers": [{"class": type(layer).__name__, "config": _pack(layer.config())} for layer in model.layers],
+        "layers": _pack(model.layers),
         "input_shape": model.graph.input.shape,
         "dtype": model.dtype,
     }
@@ -110,8 +109,20 @@ def load(path: str | os.PathLike[str]) -> Sequential:
     return model
 
 
-def _pack(config: dict[str, Any]) -> dict[str, Any]:
-    return {key: _pack_spec(value) if isinstance(value, Plugin) else value for key, value in config.items()}
+def _pack(value: Any) -> Any:
+    """A layer's setting, or layers, as JSON takes them."""
+    if isinstance(value, Plugin):
+        return _pack_spec(value)
+    if isinstance(value, np.ndarray):
+        return value.tolist()
+    if isinstance(value, list):
+        return [_pack(part) for part in value]
+    if not isinstance(value, Layer):
+        return value
+    name = type(value).__name__
+    if name not in KNOWN or getattr(layers_module, name) is not type(value):
+        raise ValueError(f"layer {name} is not one of numbanet's, and a file can't hold it")
+    return {"class": name, "config": {key: _pack(setting) for key, setting in value.config().items()}}
 
 
 def _pack_spec(spec: Plugin) -> dict[str, Any]:
@@ -138,8 +149,14 @@ def _layer(entry: dict[str, Any]) -> Layer:
     name = entry["class"]
     if name not in KNOWN:
         raise FormatError(f"unknown layer '{name}'; known: {', '.join(KNOWN)}")
-    config = {}
-    for key, value in entry["config"].items():
-        config[key] = _unpack_spec(value) if isinstance(value, dict) else value
-    return cast(Layer, getattr(layers_module, name)(**config))
+    return cast(Layer, getattr(layers_module, name)(**{key: _unpack(v) for key, v in entry["config"].items()}))
+
+
+def _unpack(value: Any) -> Any:
+    """The opposite of `_pack`."""
+    if isinstance(value, dict):
+        return _layer(value) if "class" in value else _unpack_spec(value)
+    if isinstance(value, list) and value and isinstance(value[0], dict):
+        return [_unpack(part) for part in value]
+    return value
 

@@ -42,9 +42,9 @@ def error(*arguments):
 
 
 def options(**changes):
-    return {"layers": (8,), "activation": "tanh", "loss": None, "optimizer": "adam", "learning_rate": 0.01,
-            "weight_decay": 0.0, "epochs": 60, "batch_size": 16, "validation_fraction": 0.1, "test_fraction": None,
-            "patience": 60, "seed": 0, "threads": 1, "dtype": "float32", **changes}
+    return {"model": "dense", "layers": (8,), "activation": "tanh", "loss": None, "optimizer": "adam",
+            "learning_rate": 0.01, "weight_decay": 0.0, "epochs": 60, "batch_size": 16, "validation_fraction": 0.1,
+            "test_fraction": None, "patience": 60, "seed": 0, "threads": 1, "dtype": "float32", **changes}
 
 
 def write_flowers(path):

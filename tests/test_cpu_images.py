@@ -279,10 +279,10 @@ def test_saved_and_loaded(tmp_path):
 
 
 @pytest.mark.parametrize(("layers", "shape", "message"), [
-    ([nn.Conv2D(3, 5)], (4, 9, 1), r"layer 0 \(Conv2D\): a window of \(5, 5\).* does not fit an image of \(4, 9\)"),
-    ([nn.Conv2D(3, 3, dilation=4)], (8, 9, 1), r"dilation \(4, 4\) does not fit an image of \(8, 9\)"),
+    ([nn.Conv2D(3, 5)], (4, 9, 1), r"layer 0 \(Conv2D\): a window of \(5, 5\).* does not fit samples of \(4, 9\)"),
+    ([nn.Conv2D(3, 3, dilation=4)], (8, 9, 1), r"dilation \(4, 4\) does not fit samples of \(8, 9\)"),
     ([nn.Conv2D(3, 3)], (9,), r"layer 0 \(Conv2D\) takes samples of shape \(height, width, .*got shape \(9,\)"),
-    ([nn.Conv2D(3, 3), nn.MaxPool2D(8)], (9, 9, 1), r"layer 1 \(MaxPool2D\): a window of \(8, 8\).*image of \(7, 7\)"),
+    ([nn.Conv2D(3, 3), nn.MaxPool2D(8)], (9, 9, 1), r"layer 1 \(MaxPool2D\): a window of \(8, 8\) .* \(7, 7\)"),
     ([nn.Flatten(), nn.AvgPool2D()], (9, 9, 1), r"layer 1 \(AvgPool2D\) takes samples of shape .* got shape \(81,\)"),
     ([nn.Conv2D(3, 3), nn.Dense(2)], (9, 9, 1), r"layer 1 \(Dense\) takes samples of one axis, got shape \(7, 7, 3\)"),
 ])  # fmt: skip

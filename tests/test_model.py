@@ -131,10 +131,11 @@ def test_summary_and_repr():
     model = network()
     lines = model.summary().splitlines()
     assert lines[0] == "input (5,)"
-    assert [line.split() for line in lines[2:5]] == [
-        ["0", "Dense", "tanh", "(7,)", "42"], ["1", "Dense", "softmax", "(4,)", "32"],
-        ["2", "Dense", "identity", "(3,)", "15"]]
-    assert lines[-1] == "89 parameters, float32"
+    assert [line.split() for line in lines[1:5]] == [
+        ["layer", "output", "shape", "parameters", "connections", "FLOPs"],
+        ["0", "Dense", "tanh", "(7,)", "42", "42", "70"], ["1", "Dense", "softmax", "(4,)", "32", "32", "56"],
+        ["2", "Dense", "identity", "(3,)", "15", "15", "24"]]
+    assert lines[-1] == "89 parameters, 89 connections, 150 FLOPs a sample, float32"
     text = repr(model)
     assert text.startswith("Sequential([Dense(units=7, ")
     assert "tanh" in text

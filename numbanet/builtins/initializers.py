@@ -136,6 +136,11 @@ def lecun_normal(rng, shape, fan_in, fan_out):
     return rng.normal(0, math.sqrt(1 / fan_in), shape)
 
 
+def lecun_1989(rng, shape, fan_in, fan_out):
+    """Within 2.4 / fan_in (LeCun et al., 1989)."""
+    return rng.uniform(-2.4 / fan_in, 2.4 / fan_in, shape)
+
+
 def orthogonal(rng, shape, fan_in, fan_out, gain):
     rows, columns = math.prod(shape[:-1]), shape[-1]
     q, r = np.linalg.qr(rng.standard_normal((max(rows, columns), min(rows, columns))))
@@ -165,6 +170,7 @@ def Orthogonal(gain: float = 1.0) -> Initializer:
 
 @hookimpl
 def numbanet_initializers() -> Iterable[Initializer]:
-    plain = (zeros, ones, glorot_uniform, glorot_normal, he_uniform, he_normal, lecun_uniform, lecun_normal)
+    plain = (zeros, ones, glorot_uniform, glorot_normal, he_uniform, he_normal, lecun_uniform, lecun_normal,
+             lecun_1989)
     return (*(Initializer(sample.__name__, sample=sample) for sample in plain),
             Constant(0.0), RandomUniform(), RandomNormal(), TruncatedNormal(), Orthogonal())

@@ -5,12 +5,13 @@ from __future__ import annotations
 from numbanet.cpu.jit import inline, invoke
 from numbanet.cpu.lanes import gather, last_lanes
 from numbanet.cpu.memory import view
-from numbanet.cpu.plan import WIDTH
+from numbanet.cpu.plan import BLOCKS, SAMPLES, WIDTH
+from numbanet.cpu.random import lane_keys
 
 
 @inline
-def load_block(plan, data, memory, at, first, count, lanes, total):
-    """Gather a block's inputs, targets and weights, as shares of the batch's weight."""
+def load_block(plan, data, memory, at, first, count, lanes, total, key):
+    """Gather a block's inputs, targets and weights, as shares of the batch's weight, and random keys."""
     row = at + plan.input_row * lanes
     gather(data.inputs, plan.features, data.order, first, count, memory.work, row, lanes, plan.vector)
     if plan.target > 0:
@@ -22,18 +23,21 @@ def load_block(plan, data, memory, at, first, count, lanes, total):
         if data.weights.size > 0:
             for i in range(count):
                 weight[i] *= data.weights[data.order[first + i]]
+    if plan.key_row >= 0:
+        lane_keys(key, data.order, first, count, memory.work, at + plan.key_row * lanes, lanes)
 
 
 @inline
-def run_blocks(plan, data, memory, ops, base, at, first, count, blocks, lanes, total):
-    """Forward, loss and backward of consecutive blocks; ``first`` is a place in the order."""
-    for i in range(blocks):
+def run_blocks(plan, data, memory, ops, stage, base, at, first, count, blocks, lanes, total, key):
+    """A stage of forward, loss and backward of consecutive blocks; ``first`` is a place in the order."""
+    begin, end = ops.stages[stage], ops.stages[stage + 1]
+    for i in range(blocks if begin == 0 else 0):
         rest = min(lanes, count - i * plan.lanes)
-        load_block(plan, data, memory, base + i * plan.stride, first + i * plan.lanes, rest, lanes, total)
-    for k in range(ops.passes.size // WIDTH):
+        load_block(plan, data, memory, base + i * plan.stride, first + i * plan.lanes, rest, lanes, total, key)
+    for k in range(begin, end):
         op = view(ops.passes, k * WIDTH, WIDTH)
         invoke(op[0], memory.params, memory.hyper, memory.work, op, base, plan.stride, blocks, lanes)
-    for i in range(blocks):
+    for i in range(blocks if end == ops.passes.size // WIDTH else 0):
         block = base + i * plan.stride
         if plan.target > 0:
             lost = view(memory.work, block + plan.total_row * lanes, lanes)
@@ -49,20 +53,27 @@ def run_blocks(plan, data, memory, ops, base, at, first, count, blocks, lanes, t
 
 
 @inline
-def passes(plan, data, memory, ops, base, at, lo, hi, start, count, total):
-    """Forward, loss and backward of blocks ``lo`` to ``hi`` of ``count`` samples; losses go to ``at``."""
+def passes(plan, data, memory, ops, stage, base, at, lo, hi, start, count, total, key):
+    """A stage of forward, loss and backward of blocks ``lo`` to ``hi`` of ``count`` samples; losses go to ``at``."""
     blocks = (count + plan.lanes - 1) // plan.lanes
+    if plan.tail > 0 and stage == 0:
+        for i in range(lo, hi):
+            tail = base + (i - lo + 1) * plan.stride
+            memory.work[tail - SAMPLES] = min(plan.lanes, count - i * plan.lanes)
+            memory.work[tail - BLOCKS] = blocks
     last = last_lanes(count, plan.lanes, plan.vector, plan.narrow)
     full = hi - lo
     if hi == blocks and last < plan.lanes:
         full -= 1
     first, left = start + lo * plan.lanes, count - lo * plan.lanes
     if full > 0:
-        run_blocks(plan, data, memory, ops, base, at, first, left, full, plan.lanes, total)
+        run_blocks(plan, data, memory, ops, stage, base, at, first, left, full, plan.lanes, total, key)
     if full < hi - lo:
         base += full * plan.stride
         skipped = full * plan.lanes
-        run_blocks(plan, data, memory, ops, base, at + full, first + skipped, left - skipped, 1, last, total)
+        run_blocks(
+            plan, data, memory, ops, stage, base, at + full, first + skipped, left - skipped, 1, last, total, key
+        )
 
 
 @inline

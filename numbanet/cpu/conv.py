@@ -103,17 +103,3 @@ def gradient(grads, at, work, op, base, stride, blocks, lanes, first, last, accu
                 rows, down * width * channels * lanes, columns * units * lanes, blocks, stride, stride,
                 grads, at + (r - first) * units + u, units, min(ROWS, last - r), min(COLUMNS, units - u), accumulate,
             )  # fmt: skip
-
-
-@kernel
-def bias_gradient(grads, at, work, op, base, stride, blocks, lanes, first, last, accumulate, ahead):
-    """Elements of db (+)= sums over positions and lanes of dz; op: bias, elements, 1, dz, positions of each."""
-    for r in range(first, last):
-        total = 0.0
-        for i in range(blocks * op[5]):
-            position = base + i // op[5] * stride + (op[4] + i % op[5] * op[2] + r) * lanes
-            dz = view(work, position, lanes)
-            for lane in range(lanes):
-                total += dz[lane]
-        place = at + r - first
-        grads[place] = total + grads[place] if accumulate else total

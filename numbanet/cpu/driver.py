@@ -15,10 +15,11 @@ from numbanet.cpu.cachelines import claim, want
 from numbanet.cpu.jit import inline, invoke, kernel
 from numbanet.cpu.memory import view
 from numbanet.cpu.plan import WIDTH
-from numbanet.cpu.random import shuffle
+from numbanet.cpu.random import mix, shuffle
 from numbanet.cpu.threads import barrier
 
 CHUNK = 2048  # parameters updated at a time; partial sums over them don't depend on the workers
+NOISE = np.uint64(1)  # parts the seed of noise from the seed of shuffles
 FUSED = 8192  # gradients computed before they are used up, while they are in the cache
 
 
@@ -71,8 +72,10 @@ def use_gradients(worker, plan, data, memory, ops, meeting, step, accumulators):
         apply(memory, ops.transforms, step, first, last, first)
         if plan.clip_norm > 0:
             total = 0.0
-            for j in range(last - first):
-                total += np.float64(g[j]) * np.float64(g[j])
+            for k in range(ops.updates.size // WIDTH):
+                op = view(ops.updates, k * WIDTH, WIDTH)
+                for j in range(max(first, op[2]), min(last, op[3]) if op[4] else 0):
+                    total += np.float64(memory.grads[j]) * np.float64(memory.grads[j])
             data.norms[chunk] = total
         else:
             update(plan, memory, ops, step, first, last, first)
@@ -84,9 +87,10 @@ def use_gradients(worker, plan, data, memory, ops, meeting, step, accumulators):
         scale = min(1.0, plan.clip_norm / np.sqrt(total)) if total > 0 else 1.0
         for chunk in range(lo, hi):
             first, last = chunk * CHUNK, min(size, (chunk + 1) * CHUNK)
-            g = view(memory.grads, first, last - first)
-            for j in range(last - first):
-                g[j] *= scale
+            for k in range(ops.updates.size // WIDTH):
+                op = view(ops.updates, k * WIDTH, WIDTH)
+                for j in range(max(first, op[2]), min(last, op[3]) if op[4] else 0):
+                    memory.grads[j] *= scale
             update(plan, memory, ops, step, first, last, first)
 
 
@@ -127,7 +131,7 @@ def fused_update(worker, plan, memory, ops, op, step, count, first, last, ahead)
 
 
 @inline
-def shared_step(worker, plan, data, memory, ops, meeting, step, start, count, total):
+def shared_step(worker, plan, data, memory, ops, meeting, step, start, count, total, key):
     """One step in which the team shares the blocks, then the rows of the gradient; returns the mean loss.
 
     No sum depends on the number of workers.
@@ -138,10 +142,11 @@ def shared_step(worker, plan, data, memory, ops, meeting, step, start, count, to
     for begin in range(0, blocks, plan.span):
         end = min(begin + plan.span, blocks)
         mine, past = split(end - begin, worker, plan.workers)
-        if mine < past:
-            lo, hi = begin + mine, begin + past
-            passes(plan, data, memory, ops, mine * plan.stride, lo, lo, hi, start, count, total)
-        barrier(meeting, worker, plan.workers)
+        for stage in range(ops.stages.size - 1):
+            if mine < past:
+                lo, hi = begin + mine, begin + past
+                passes(plan, data, memory, ops, stage, mine * plan.stride, lo, lo, hi, start, count, total, key)
+            barrier(meeting, worker, plan.workers)
         if plan.target > 0:
             for i in range(begin, end):
                 loss += data.losses[i]
@@ -179,7 +184,7 @@ def own_samples(plan, count, worker):
 
 
 @inline
-def private_step(worker, plan, data, memory, ops, meeting, step, start, count, total):
+def private_step(worker, plan, data, memory, ops, meeting, step, start, count, total, key):
     """One step in which each worker goes through its blocks depth first, a span at a time, into a gradient of its own.
 
     Returns the mean loss.
@@ -193,7 +198,7 @@ def private_step(worker, plan, data, memory, ops, meeting, step, start, count, t
         grads[:] = 0
     for lo in range(0, blocks, plan.span):
         hi = min(lo + plan.span, blocks)
-        passes(plan, data, memory, ops, base, at + lo, lo, hi, start + first, own, total)
+        passes(plan, data, memory, ops, 0, base, at + lo, lo, hi, start + first, own, total, key)
         for k in range(ops.gradients.size // WIDTH):
             op = view(ops.gradients, k * WIDTH, WIDTH)
             add_gradient(plan, memory, grads, op[1], op, base, lo, hi, own, 0, op[2], int(lo > 0), data.ahead)
@@ -235,10 +240,11 @@ def train(worker, plan, data, memory, ops, meeting):
             done = epoch * steps + k
             step = view(memory.table, done * plan.coefficients, plan.coefficients)
             share = total if total > 0 else 1.0  # a batch of weight zero has no gradient
+            key = mix(mix(np.uint64(plan.seed) ^ NOISE) + np.uint64(plan.first + done))
             if plan.shared:
-                loss = shared_step(worker, plan, data, memory, ops, meeting, step, start, count, share)
+                loss = shared_step(worker, plan, data, memory, ops, meeting, step, start, count, share, key)
             else:
-                loss = private_step(worker, plan, data, memory, ops, meeting, step, start, count, share)
+                loss = private_step(worker, plan, data, memory, ops, meeting, step, start, count, share, key)
             if not np.isfinite(loss):
                 if worker == 0:
                     data.results[epoch] = loss

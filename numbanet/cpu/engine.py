@@ -111,8 +111,8 @@ class Engine:
         steps = -(-len(inputs) // batch)
         table = self._table(steps * epochs, factor)
         ops = Operations(
-            program.passes.array(), program.gradients.array(),
-            np.concatenate([updates.slopes.array(), updates.clips.array()]),
+            program.passes.array(), np.array(program.stages), program.gradients.array(),
+            np.concatenate([t.array() for t in (updates.slopes, updates.clips, updates.masks)]),
             updates.updates.array(), updates.projections.array(),
         )  # fmt: skip
         losses, failed = self._run(
@@ -158,13 +158,18 @@ class Engine:
     ) -> tuple[float, np.ndarray]:
         """Mean loss with penalties, and its gradient with respect to the flat parameters."""
         program, updates = self._program(True, classes)
+        transforms = np.concatenate([updates.slopes.array(), updates.masks.array()])
         ops = Operations(
-            program.passes.array(), program.gradients.array(), updates.slopes.array(), NO_OPERATIONS, NO_OPERATIONS
-        )
+            program.passes.array(), np.array(program.stages), program.gradients.array(), transforms, NO_OPERATIONS,
+            NO_OPERATIONS,
+        )  # fmt: skip
         losses, _ = self._run(
             program, updates, ops, params, inputs, targets, weights, np.zeros(2, self.dtype), batch=len(inputs)
         )
         gradient = self._buffers["grads"][: params.size].copy()
+        for parameter in self.graph.parameters:
+            if not parameter.trained:
+                gradient[parameter.offset : parameter.end] = 0
         if not np.isfinite(losses[0]):
             gradient[:] = np.nan
         return float(losses[0]) + self.penalty(params), gradient
@@ -181,7 +186,7 @@ class Engine:
     ) -> float:
         """Mean loss without penalties; ``outputs`` gets the model's outputs."""
         program, updates = self._program(False, classes)
-        ops = Operations(program.passes.array(), *[NO_OPERATIONS] * 4)
+        ops = Operations(program.passes.array(), np.array(program.stages), *[NO_OPERATIONS] * 4)
         losses, _ = self._run(
             program, updates, ops, params, inputs, targets, weights, np.zeros(2, self.dtype),
             batch=len(inputs), outputs=outputs,
@@ -240,6 +245,8 @@ class Engine:
         size = program.stride * np.dtype(self.dtype).itemsize
         workers = 1 if batch * flops(self.graph) < SMALL_STEP else max(1, min(self.threads, blocks))
         cached = max(1, host.L2 // size)
+        if len(program.stages) > 2:
+            return workers, True, blocks  # that all blocks come as far before any goes on
         if self.deterministic or workers == 1:
             return workers, True, min(blocks, max(4, cached))
         if self.graph.size > blocks * program.tile.lanes * program.rows // 2:
@@ -297,8 +304,9 @@ class Engine:
             vector=program.tile.vector, narrow=program.tile.narrow, stride=program.stride, span=span, ahead=ahead,
             fused=fused, input_row=program.place(self.graph.input), target_row=program.target_row,
             weight_row=program.weight_row, total_row=program.total_row, output_row=program.place(self.graph.output),
-            seed=seed, epoch=epoch, epochs=epochs, shuffle=int(shuffle and batch < samples),
-            coefficients=table.size // (-(-samples // batch) * epochs), clip_norm=norm, shared=int(shared),
+            key_row=program.key_row, tail=program.tail, first=self.steps_done, seed=seed, epoch=epoch, epochs=epochs,
+            shuffle=int(shuffle and batch < samples), clip_norm=norm, shared=int(shared),
+            coefficients=table.size // (-(-samples // batch) * epochs),
         )  # fmt: skip
         meet = meeting(workers)
         failed = run_team(workers, lambda worker: driver.train(worker, plan, data, memory, ops, meet), meet)

@@ -59,8 +59,8 @@ def translator(dtype: str) -> Translator:
     return Translator(dtype, simd.twin)
 
 
-def compile_text(name: str, formulas: Translator, body: str) -> Any:
-    """Kernel ``name`` defined in ``body``, which calls the translated formulas."""
+def compile_text(name: str, formulas: Translator, body: str, **names: Any) -> Any:
+    """Kernel ``name`` defined in ``body``, which calls the translated formulas, and what ``names`` gives it."""
     text = formulas.text() + "\n\n" + body
     key = f"{name}_{hashlib.sha256(text.encode()).hexdigest()[:24]}"
     if key not in _compiled:
@@ -73,7 +73,7 @@ def compile_text(name: str, formulas: Translator, body: str) -> Any:
             os.replace(temporary, path)
         # a module of its own, by whose name Numba finds the kernel's globals again
         module = sys.modules[f"numbanet.kernels.{key}"] = types.ModuleType(f"numbanet.kernels.{key}")
-        module.__dict__.update(__file__=str(path), inline=inline, kernel=kernel, grid=grid, view=view)
+        module.__dict__.update(__file__=str(path), inline=inline, kernel=kernel, grid=grid, view=view, **names)
         exec(compile(text, str(path), "exec"), module.__dict__)
         _compiled[key] = getattr(module, name)
     return _compiled[key]

@@ -7,15 +7,18 @@ from typing import NamedTuple
 import numpy as np
 
 WIDTH = 20  # integers of an operation
+SAMPLES, BLOCKS = 1, 2  # places from a block's end, where there is a tail: its samples, and the batch's blocks
+TAIL = 2  # elements that these take
 
 
 class Operations(NamedTuple):
     """Flat tables of operations, `WIDTH` int64 each, the address first."""
 
     passes: np.ndarray  # forward, loss, backward
+    stages: np.ndarray  # at which of them the team meets, the first and past the last included
     gradients: np.ndarray  # address, offset, rows, columns of a parameter, ...
     transforms: np.ndarray  # of gradients: address, hyper, first, last
-    updates: np.ndarray  # address, hyper, first, last
+    updates: np.ndarray  # address, hyper, first, last, whether by the optimiser
     projections: np.ndarray  # address, hyper, offset, rows, columns
 
 
@@ -66,6 +69,9 @@ class Plan(NamedTuple):
     weight_row: int
     total_row: int
     output_row: int
+    key_row: int  # of random keys, or -1
+    tail: int  # elements behind a block's rows that all workers see, or 0
+    first: int  # step, counted over all calls
     seed: int
     epoch: int
     epochs: int

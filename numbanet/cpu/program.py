@@ -9,8 +9,9 @@ import numpy as np
 
 from numbanet.cpu import dense, elementwise, host, lanes, update
 from numbanet.cpu.jit import address, signatures
-from numbanet.cpu.lower import BACKWARD, FORWARD, activation_of
-from numbanet.cpu.plan import WIDTH
+from numbanet.cpu.lower import KINDS
+from numbanet.cpu.lower.basic import activation_of
+from numbanet.cpu.plan import TAIL, WIDTH
 from numbanet.graph import Graph, Node, Parameter, Value
 from numbanet.spec import Loss, Optimizer, Regularizer
 
@@ -60,16 +61,21 @@ class Program:
         self.passes, self.gradients = Table(pass_), Table(gradient)
         self.product = address(dense.product, dense.product_signature(dtype))
         self.hyper: list[float] = []
-        self.rows = 0
+        self.rows = self.tail = 0
+        self.key_row = -1
+        self.train = train
+        self.stages = [0]
         self._places: dict[Value, int] = {graph.input: self.reserve(graph.input.size + 1)}
-        self._slopes: dict[Value, int] = {}
-        self._scratch: list[tuple[Table, int, int]] = []
+        self.slopes: dict[Value, int] = {}
+        self.kept: dict[Node, tuple[int, int]] = {}  # what a node's way back needs of its way forward
+        self._scratch: list[tuple[list[int], int, int]] = []
         self.forward()
         self.target_columns = self.target_row = self.weight_row = self.total_row = 0
         if loss is not None:
             self.add_loss(loss, classes)
         if train:
             self.backward()
+        self.stages.append(len(self.passes.rows))
         self.share_scratch()
 
     # -- layout -------------------------------------------------------------------------
@@ -85,16 +91,35 @@ class Program:
             self._places[value] = self.reserve(value.size + 1)
         return self._places[value]
 
+    def alias(self, node: Node) -> None:
+        """Let a node's output be where its input is."""
+        self._places[node.output] = self.place(node.input)
+
     def slope(self, value: Value) -> int:
         """First row of the gradient with respect to a value."""
-        if value not in self._slopes:
-            self._slopes[value] = self.reserve(value.size)
-        return self._slopes[value]
+        if value not in self.slopes:
+            self.slopes[value] = self.reserve(value.size)
+        return self.slopes[value]
 
     def in_place(self, node: Node) -> bool:
         """Whether an activation may overwrite its input: nobody needs it going back, as a derivative might."""
         makers = [n.kind for n in self.graph.nodes if n.output is node.input]
-        return makers in (["dense"], ["convolution"]) and elementwise.in_place(activation_of(node))
+        return makers in (["dense"], ["convolution"], ["affine"]) and elementwise.in_place(activation_of(node))
+
+    def keys(self) -> int:
+        """Row of the lanes' random keys."""
+        if self.key_row < 0:
+            self.key_row = self.reserve(1)
+        return self.key_row
+
+    def reserve_tail(self, elements: int) -> int:
+        """Elements behind the rows of a block, which all workers may read; returns how far from its end they start."""
+        self.tail = max(self.tail, TAIL) + elements
+        return self.tail
+
+    def meet(self) -> None:
+        """What comes next begins when all blocks have come this far."""
+        self.stages.append(len(self.passes.rows))
 
     def number(self, params: Mapping[str, float]) -> int:
         """Store parameters of a formula; returns where they start."""
@@ -102,29 +127,26 @@ class Program:
 
     def want_scratch(self, table: Table, column: int, rows: int) -> None:
         """Give the operation added last scratch rows, which all operations share."""
-        self._scratch.append((table, column, rows))
-        table.rows[-1][column] = -len(self._scratch)
+        self._scratch.append((table.rows[-1], column, rows))
 
     def share_scratch(self) -> None:
         """Place the scratch once its size is known."""
         at = self.reserve(max((rows for _, _, rows in self._scratch), default=0))
-        for table in {id(t): t for t, _, _ in self._scratch}.values():
-            for row in table.rows:
-                for column, value in enumerate(row[1:], 1):
-                    if value < 0:
-                        row[column] = at
+        for row, column, _ in self._scratch:
+            row[column] = at
 
     @property
     def stride(self) -> int:
         """Elements of a block."""
-        return self.rows * self.tile.lanes
+        lanes = self.tile.lanes
+        return self.rows * lanes + -(-self.tail // lanes) * lanes
 
     # -- operations ---------------------------------------------------------------------
 
     def forward(self) -> None:
         """Forward operations of every node."""
         for node in self.graph.nodes:
-            FORWARD[node.kind](self, node)
+            KINDS[node.kind][0](self, node)
 
     def backward(self) -> None:
         """Backward operations, in reverse; a gradient that is not finite makes the loss NaN."""
@@ -132,7 +154,7 @@ class Program:
         if trained:
             self.first = self.graph.nodes[trained[0]]
             for node in reversed(self.graph.nodes[trained[0] :]):
-                BACKWARD[node.kind](self, node)
+                KINDS[node.kind][1](self, node)
             output = self.first.output
             self.passes.add(elementwise.probe, self.slope(output), self.total_row, output.size)
 
@@ -155,6 +177,15 @@ class Program:
             self.want_scratch(self.passes, 8, scratch)
 
 
+def _runs(parameters: list[Parameter]) -> list[tuple[int, int]]:
+    """First and past the last element of neighbours in the flat vector, taken together."""
+    runs: list[tuple[int, int]] = []
+    for p in parameters:
+        first = runs.pop()[0] if runs and runs[-1][1] == p.offset else p.offset
+        runs.append((first, p.end))
+    return runs
+
+
 def _append(hyper: list[float], params: Mapping[str, float]) -> int:
     """Add parameters of a formula to those of all; returns where they start."""
     hyper += params.values()
@@ -166,7 +197,8 @@ def regularized(graph: Graph, default: Regularizer | None) -> list[tuple[Paramet
     pairs = []
     for parameter in graph.parameters:
         regularizer = parameter.regularizer or default
-        if regularizer is not None and (parameter.regularizer or regularizer.biases or not parameter.bias):
+        spared = parameter.bias and not parameter.regularizer
+        if regularizer is not None and parameter.trained and (regularizer.biases or not spared):
             pairs.append((parameter, regularizer))
     return pairs
 
@@ -194,6 +226,7 @@ class UpdateProgram:
         signature = signatures(dtype)[2]
         self.updates, self.projections = Table(signature), Table(signature)
         self.penalties, self.slopes, self.clips = Table(signature), Table(signature), Table(signature)
+        self.masks = Table(signature)
         self.hyper, self.size, self.scratch = hyper, graph.size, 0
         for parameter, rule in regularized(graph, regularizer):
             at = _append(self.hyper, rule.params)
@@ -209,23 +242,37 @@ class UpdateProgram:
                 kernel, scratch = update.projection(rule.project, len(rule.params), dtype)
                 self.projections.add(kernel, at, parameter.offset, inputs, units)
                 self.scratch = max(self.scratch, scratch * units)
+        for parameter in graph.parameters:
+            if parameter.mask is not None:
+                at = len(self.hyper)
+                self.hyper += parameter.mask.ravel().astype(float).tolist()
+                self.masks.add(update.mask, at, parameter.offset, parameter.end, parameter.offset, parameter.mask.size)
         if optimizer is not None:
             self._optimizer(graph, optimizer, dtype)
+        for node in graph.nodes:
+            if "momentum" in node.settings:
+                at = _append(self.hyper, {"rate": 1 - node.settings["momentum"]})
+                for first, last in _runs(list(node.parameters)):
+                    self.updates.add(update.average, at, first, last)
 
     def _optimizer(self, graph: Graph, optimizer: Optimizer, dtype: str) -> None:
+        trained = [p for p in graph.parameters if p.trained]
         if optimizer.clip_value is not None:
-            self.clips.add(update.clip, _append(self.hyper, {"limit": optimizer.clip_value}), 0, graph.size)
+            at = _append(self.hyper, {"limit": optimizer.clip_value})
+            for first, last in _runs(trained):
+                self.clips.add(update.clip, at, first, last)
         kernel = update.optimizer(
             optimizer.update, len(optimizer.states), coefficients(optimizer), len(optimizer.params),
             list(optimizer.params).index("learning_rate"), dtype,
         )  # fmt: skip
         at = _append(self.hyper, optimizer.params)
         if not any(optimizer.params[name] for name in optimizer.decay):
-            self.updates.add(kernel, at, 0, graph.size)
+            for first, last in _runs(trained):
+                self.updates.add(kernel, at, first, last, 1)
             return
         spared = _append(self.hyper, {**optimizer.params, **dict.fromkeys(optimizer.decay, 0.0)})
-        for parameter in graph.parameters:
-            self.updates.add(kernel, spared if parameter.bias else at, parameter.offset, parameter.end)
+        for parameter in trained:
+            self.updates.add(kernel, spared if parameter.bias else at, parameter.offset, parameter.end, 1)
 
 
 def coefficients(optimizer: Optimizer) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from numbanet.cpu.jit import inline, kernel
+from numbanet.cpu.memory import view
 
 
 @inline
@@ -27,3 +28,30 @@ def shuffle(order, seed, epoch):
         word = mix(key + np.uint64(i)) >> np.uint64(32)
         j = np.int64((word * np.uint64(i + 1)) >> np.uint64(32))
         order[i], order[j] = order[j], order[i]
+
+
+@inline
+def bits32(x):
+    """A random word from a word: xor, shift and multiply with constants of Wellons's hash-prospector."""
+    x = np.uint32(np.uint32(x ^ (x >> np.uint32(16))) * np.uint32(0x21F0AAAD))
+    x = np.uint32(np.uint32(x ^ (x >> np.uint32(15))) * np.uint32(0x735A2D97))
+    return np.uint32(x ^ (x >> np.uint32(15)))
+
+
+@inline
+def uniform(key, unit):
+    """Number from 0 to below 1, from a lane's key and a unit's number.
+
+    Two rounds, lest keys yield shifted sequences.
+    """
+    x = bits32(np.uint32(key ^ np.uint32(np.uint32(unit) * np.uint32(0x9E3779B9))))
+    x = bits32(np.uint32(x + key))
+    return np.float32(np.int32(x >> np.uint32(8))) * np.float32(2.0**-24)
+
+
+@inline
+def lane_keys(key, order, first, count, work, at, lanes):
+    """Random words for each lane, from the step's key and the sample's place in the data."""
+    keys = view(work, at, lanes).view(np.uint32)
+    for i in range(lanes):
+        keys[i] = np.uint32(mix(key + np.uint64(order[first + min(i, count - 1)])) >> np.uint64(32))

@@ -88,6 +88,20 @@ def clip(params, grads, at, states, hyper, op, step, first, last):
         g[i] = min(max(g[i], -limit), limit)
 
 
+@kernel
+def mask(params, grads, at, states, hyper, op, step, first, last):
+    """Keep the gradient at 0 where there is no connection; op: hyper, first, last, weights, elements of the mask."""
+    for i in range(first, last):
+        grads[at + i - first] *= hyper[op[1] + (i - op[4]) % op[5]]
+
+
+@kernel
+def average(params, grads, at, states, hyper, op, step, first, last):
+    """Move running averages towards what a step has measured, which stands for a gradient; op: hyper."""
+    for i in range(last - first):
+        params[first + i] += hyper[op[1]] * (grads[at + i] - params[first + i])
+
+
 @cache
 def coefficients(
     function: Formula | None, count: int, rate: int, results: int, schedule: Formula | None, extra: int

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from typing import Any
 
+from numbanet.checks import positive_int
 from numbanet.graph import Graph
 from numbanet.registry import get
 from numbanet.spec import Activation
@@ -53,6 +54,35 @@ class Layer:
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({', '.join(f'{k}={v!r}' for k, v in self.config().items())})"
+
+
+def per_axis(name: str, value: Any, axes: int) -> tuple[int, ...]:
+    """Whole numbers of at least 1, one an axis; a single one stands for all."""
+    if isinstance(value, (tuple, list)):
+        if len(value) != axes:
+            wanted = "a whole number or two" if axes == 2 else "a whole number"
+            raise ValueError(f"{name} must be {wanted}, got {value!r}")
+        return tuple(positive_int(name, part) for part in value)
+    return (positive_int(name, value),) * axes
+
+
+def as_image(graph: Graph, layer: Layer, axes: int) -> None:
+    """Make an image of one row of what has one axis beside the channels."""
+    shape = graph.output.shape
+    if len(shape) != axes + 1:
+        wanted = "(height, width, channels)" if axes == 2 else "(length, channels)"
+        hint = "; give the samples a last axis of length 1" if len(shape) == axes else ""
+        raise ValueError(
+            f"layer {graph.path} ({type(layer).__name__}) takes samples of shape {wanted}, got shape {shape}{hint}"
+        )
+    if axes == 1:
+        graph.node("reshape", (1, *shape))
+
+
+def as_sequence(graph: Graph, axes: int) -> None:
+    """Undo `as_image`."""
+    if axes == 1:
+        graph.node("reshape", graph.output.shape[1:])
 
 
 def activate(graph: Graph, activation: Activation) -> None:

@@ -71,7 +71,7 @@ class Dense(Layer):
         """
         shape = graph.output.shape
         if len(shape) != 1:
-            raise ValueError(f"layer {graph.layer} (Dense) takes samples of one axis, got shape {shape}")
+            raise ValueError(f"layer {graph.path} (Dense) takes samples of one axis, got shape {shape}")
         declare = partial(graph.parameter, fan_in=shape[0], fan_out=self.units)
         kernel = declare(
             "kernel", (shape[0], self.units), self.kernel_initializer, regularizer=self.kernel_regularizer

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from numbanet.graph import Graph, Window
-from numbanet.layers.base import Layer
-from numbanet.layers.conv import pair
+from numbanet.layers.base import Layer, as_image, as_sequence, per_axis
 
 
-class _Pool2D(Layer):
+class _Pool(Layer):
     kind: str
+    axes: int
 
-    def __init__(self, pool_size: int | tuple[int, int] = 2, strides: int | tuple[int, int] | None = None) -> None:
-        self.pool_size = pair("pool_size", pool_size)
-        self.strides = self.pool_size if strides is None else pair("strides", strides)
+    def __init__(self, pool_size: int | tuple[int, ...] = 2, strides: int | tuple[int, ...] | None = None) -> None:
+        self.pool_size = per_axis("pool_size", pool_size, self.axes)
+        self.strides = self.pool_size if strides is None else per_axis("strides", strides, self.axes)
 
     def build(self, graph: Graph) -> None:
         """Write the layer behind the graph's output.
@@ -25,21 +25,20 @@ class _Pool2D(Layer):
         Raises
         ------
         ValueError
-            If samples are not images, or smaller than a window.
+            If samples have another number of axes, or are smaller than a window.
         """
-        shape, name = graph.output.shape, type(self).__name__
-        if len(shape) != 3:
-            raise ValueError(
-                f"layer {graph.layer} ({name}) takes samples of shape (height, width, channels), got shape {shape}"
-            )
-        window = Window(self.pool_size, self.strides)
-        rows, columns = window.outputs(*shape[:2])
+        as_image(graph, self, self.axes)
+        one = (1,) * (2 - self.axes)
+        window = Window(one + self.pool_size, one + self.strides)
+        height, width, channels = graph.output.shape
+        rows, columns = window.outputs(height, width)
         if min(rows, columns) < 1:
             raise ValueError(
-                f"layer {graph.layer} ({name}): a window of {self.pool_size} does not fit an image of {shape[:2]}; "
-                "use a smaller one"
+                f"layer {graph.path} ({type(self).__name__}): a window of {self.pool_size} does not fit samples of "
+                f"{(height, width)[-self.axes:]}; use a smaller one"
             )
-        graph.node(self.kind, (rows, columns, shape[2]), window=window)
+        graph.node(self.kind, (rows, columns, channels), window=window)
+        as_sequence(graph, self.axes)
 
     def label(self) -> str:
         """Window.
@@ -49,10 +48,10 @@ class _Pool2D(Layer):
         str
             For the summary.
         """
-        return f" {self.pool_size[0]}x{self.pool_size[1]}"
+        return f" {'x'.join(map(str, self.pool_size))}"
 
 
-class MaxPool2D(_Pool2D):
+class MaxPool2D(_Pool):
     """Largest of each window, ``y[i, j, c] = max x[i s + k, j s + l, c]``.
 
     Rows and columns that fill no window are left out.
@@ -74,10 +73,31 @@ class MaxPool2D(_Pool2D):
     Where several are the largest, the gradient goes to the first.
     """
 
-    kind = "max_pool"
+    kind, axes = "max_pool", 2
 
 
-class AvgPool2D(_Pool2D):
+class MaxPool1D(_Pool):
+    """Largest of each window, ``y[i, c] = max x[i s + k, c]``.
+
+    Elements that fill no window are left out.
+
+    Parameters
+    ----------
+    pool_size : int, optional
+        Length of the window.
+    strides : int, optional
+        Steps from window to window, s above; the window's length by default.
+
+    Raises
+    ------
+    ValueError
+        If a number is not positive.
+    """
+
+    kind, axes = "max_pool", 1
+
+
+class AvgPool2D(_Pool):
     """Mean of each window, ``y[i, j, c] = mean x[i s + k, j s + l, c]``.
 
     Rows and columns that fill no window are left out.
@@ -95,4 +115,59 @@ class AvgPool2D(_Pool2D):
         If a number is not positive.
     """
 
+    kind, axes = "average_pool", 2
+
+
+class AvgPool1D(_Pool):
+    """Mean of each window, ``y[i, c] = mean x[i s + k, c]``.
+
+    Elements that fill no window are left out.
+
+    Parameters
+    ----------
+    pool_size : int, optional
+        Length of the window.
+    strides : int, optional
+        Steps from window to window, s above; the window's length by default.
+
+    Raises
+    ------
+    ValueError
+        If a number is not positive.
+    """
+
+    kind, axes = "average_pool", 1
+
+
+class _GlobalPool(Layer):
+    kind: str
+
+    def build(self, graph: Graph) -> None:
+        """Write the layer behind the graph's output.
+
+        Parameters
+        ----------
+        graph : Graph
+            Description of the model so far.
+
+        Raises
+        ------
+        ValueError
+            If samples are neither images nor sequences.
+        """
+        shape = graph.output.shape
+        as_image(graph, self, 1 if len(shape) == 2 else 2)
+        graph.node(self.kind, (1, 1, shape[-1]), window=Window(graph.output.shape[:2]))
+        graph.node("reshape", shape[-1:])
+
+
+class GlobalAvgPool(_GlobalPool):
+    """Mean of each channel, ``y[c] = mean x[..., c]``, over an image or a sequence."""
+
     kind = "average_pool"
+
+
+class GlobalMaxPool(_GlobalPool):
+    """Largest of each channel, ``y[c] = max x[..., c]``, over an image or a sequence."""
+
+    kind = "max_pool"
