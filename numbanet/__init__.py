@@ -28,7 +28,7 @@ _MODULES = {
     "trainer": ["Trainer"],
 }  # fmt: skip
 _OWNERS = {name: module for module, names in _MODULES.items() for name in names}
-_SUBMODULES = ("datasets", "plot")
+_SUBMODULES = ("datasets", "models", "plot")
 
 __all__ = sorted([*_OWNERS, *_SUBMODULES])
 
