@@ -1,5 +1,6 @@
-"""Networks of the literature."""
+"""Networks of the literature, as their authors described them."""
 
 from numbanet.models.lenet import lecun1989, lenet5
+from numbanet.models.neocognitron import Neocognitron, Stage, neocognitron
 
-__all__ = ["lecun1989", "lenet5"]
+__all__ = ["Neocognitron", "Stage", "lecun1989", "lenet5", "neocognitron"]
