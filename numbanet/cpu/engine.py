@@ -248,7 +248,9 @@ class Engine:
         if len(program.stages) > 2:
             return workers, True, blocks  # that all blocks come as far before any goes on
         if self.deterministic or workers == 1:
-            return workers, True, min(blocks, max(4, cached))
+            # weights are read for each span, and large ones want few; bits must not depend on the workers' number
+            few = self.deterministic or self.graph.size > program.stride
+            return workers, True, min(blocks, max(4 if few else 1, cached))
         if self.graph.size > blocks * program.tile.lanes * program.rows // 2:
             return workers, True, blocks
         return workers, False, max(1, min(cached, -(-blocks // workers)))

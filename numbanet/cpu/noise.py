@@ -21,15 +21,15 @@ def dropout(params, hyper, work, op, base, stride, blocks, lanes):
     Op: x, z, units, keys, number of the first unit's stream, positions that share a unit's, hyper: rate,
     1 / (1 - rate).
     """
-    zero = work.dtype.type(0)
+    rate, share, nothing = hyper[op[7]], hyper[op[7] + 1], work.dtype.type(0)
     for i in range(blocks):
         block = base + i * stride
         keys = view(work, block + op[4] * lanes, lanes).view(np.uint32)
         for k in range(op[3] * op[6]):
             x, z = view(work, block + (op[1] + k) * lanes, lanes), view(work, block + (op[2] + k) * lanes, lanes)
+            unit = op[5] + k % op[3]
             for lane in range(lanes):
-                kept = uniform(keys[lane], op[5] + k % op[3]) >= hyper[op[7]]
-                z[lane] = x[lane] * (hyper[op[7] + 1] if kept else zero)
+                z[lane] = x[lane] * (share if uniform(keys[lane], unit) >= rate else nothing)
 
 
 def normal(u):
@@ -69,12 +69,14 @@ def gaussian(dtype: str) -> Any:
     name = formulas.scalar(normal)
     body = f"""@kernel
 def gaussian(params, hyper, work, op, base, stride, blocks, lanes):
+    deviation, half = hyper[op[6]], T(2.0**-25)
     for i in range(blocks):
         block = base + i * stride
         keys = view(work, block + op[4] * lanes, lanes).view(np.uint32)
         for k in range(op[3]):
             x, z = view(work, block + (op[1] + k) * lanes, lanes), view(work, block + (op[2] + k) * lanes, lanes)
+            unit = op[5] + k
             for lane in range(lanes):
-                z[lane] = x[lane] + hyper[op[6]] * {name}(T(uniform(keys[lane], op[5] + k)) + T(2.0**-25))
+                z[lane] = x[lane] + deviation * {name}(T(uniform(keys[lane], unit)) + half)
 """
     return compile_text("gaussian", formulas, body, uniform=uniform, np=np)
