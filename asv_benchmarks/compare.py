@@ -9,8 +9,9 @@ Prints a table in Markdown: microseconds of one optimiser step (Adam, float32), 
 takes than numbanet, and the share of the machine's FMA peak that numbanet reaches, the peak being measured in the same
 process. Each measurement is a process of its own, pinned to as many cores as it has threads. The libraries take turns,
 so that a change of the machine's speed falls on all. A figure is the median over the rounds of each process's best
-epoch. Peers are used at their best: a whole epoch of JAX is one compiled scan; PyTorch is eager, with resident tensors
-and the fused Adam. A peer that is not installed is left out.
+epoch. Peers are used at their best: a whole epoch of JAX is one compiled scan, or with convolutions, which a scan slows
+down, one call a step; PyTorch is eager, with resident tensors and the fused Adam. A peer that is not installed, or
+can't do it, is left out.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from benchmarks.workloads import LEARNING_RATE, WORKLOADS, Workload, cores, fastest, pin, seconds_a_step
+from benchmarks.workloads import LEARNING_RATE, WINDOW, WORKLOADS, Workload, cores, fastest, pin, seconds_a_step
 
 Figures = dict[str, float]
 
@@ -49,6 +50,10 @@ def measure_jax(work: Workload, threads: int) -> Figures:
 
     X, y = map(jnp.asarray, work.data())
     rng = np.random.default_rng(1)
+    filters = [
+        (jnp.asarray(rng.normal(0, 0.1, (WINDOW, WINDOW, channels, count)), jnp.float32), jnp.zeros(count))
+        for channels, count in pairwise((work.image[2], *work.maps))
+    ]
     weights = [
         (jnp.asarray(rng.normal(0, inputs**-0.5, (inputs, units)), jnp.float32), jnp.zeros(units))
         for inputs, units in pairwise(work.sizes)
@@ -57,7 +62,11 @@ def measure_jax(work: Workload, threads: int) -> Figures:
     optimizer = optax.adam(LEARNING_RATE)
 
     def loss(weights, x, target):
-        *hidden, (last, bias) = weights
+        filters, (*hidden, (last, bias)) = weights
+        for w, b in filters:
+            x = jax.lax.conv_general_dilated(x, w, (1, 1), "VALID", dimension_numbers=("NHWC", "HWIO", "NHWC"))
+            x = jax.lax.reduce_window(activation(x + b), -jnp.inf, jax.lax.max, (1, 2, 2, 1), (1, 2, 2, 1), "VALID")
+        x = x.reshape(len(x), -1)
         for w, b in hidden:
             x = activation(x @ w + b)
         output = x @ last + bias
@@ -65,21 +74,25 @@ def measure_jax(work: Workload, threads: int) -> Figures:
             return optax.softmax_cross_entropy_with_integer_labels(output, target).mean()
         return jnp.mean((output - target) ** 2)
 
-    @jax.jit
-    def epoch(state, X, y, batches):
-        def step(state, rows):
-            weights, moments = state
-            updates, moments = optimizer.update(jax.grad(loss)(weights, X[rows], y[rows]), moments)
-            return (optax.apply_updates(weights, updates), moments), None
+    def step(state, rows):
+        weights, moments = state
+        updates, moments = optimizer.update(jax.grad(loss)(weights, X[rows], y[rows]), moments)
+        return (optax.apply_updates(weights, updates), moments), None
 
-        return jax.lax.scan(step, state, batches)[0]
-
-    state = weights, optimizer.init(weights)
+    whole = jax.jit(lambda state, batches: jax.lax.scan(step, state, batches)[0])
+    single = jax.jit(lambda state, rows: step(state, rows)[0])
+    state = (filters, weights), optimizer.init((filters, weights))
 
     def train():
         nonlocal state
         order = rng.permutation(work.samples)[: work.steps * work.batch]
-        state = jax.block_until_ready(epoch(state, X, y, jnp.asarray(order.reshape(-1, work.batch))))
+        batches = jnp.asarray(order.reshape(-1, work.batch))
+        if filters:  # XLA's convolutions are far slower within a scan
+            for rows in batches:
+                state = single(state, rows)
+        else:
+            state = whole(state, batches)
+        jax.block_until_ready(state)
 
     return {"us": fastest(train) / work.steps * 1e6}
 
@@ -90,7 +103,13 @@ def measure_torch(work: Workload, threads: int) -> Figures:
     torch.set_num_threads(threads)
     X, y = map(torch.from_numpy, work.data())
     activation = {"relu": torch.nn.ReLU, "tanh": torch.nn.Tanh}[work.activation]
-    layers = [part for sizes in pairwise(work.sizes) for part in (torch.nn.Linear(*sizes), activation())]
+    layers = []
+    for sizes in pairwise((work.image[2], *work.maps)):
+        layers += [torch.nn.Conv2d(*sizes, WINDOW), activation(), torch.nn.MaxPool2d(2)]
+    if layers:
+        X = X.permute(0, 3, 1, 2).contiguous()
+        layers.append(torch.nn.Flatten())
+    layers += [part for sizes in pairwise(work.sizes) for part in (torch.nn.Linear(*sizes), activation())]
     network = torch.nn.Sequential(*layers[:-1])
     loss = torch.nn.CrossEntropyLoss() if work.classes else torch.nn.MSELoss()
     optimizer = torch.optim.Adam(network.parameters(), lr=LEARNING_RATE, fused=True)
@@ -108,6 +127,8 @@ def measure_sklearn(work: Workload, threads: int) -> Figures:
     from sklearn.neural_network import MLPClassifier, MLPRegressor
     from threadpoolctl import threadpool_limits
 
+    if work.maps:
+        return {}  # it has no convolutions
     X, y = work.data()
     estimator = MLPClassifier if work.classes else MLPRegressor
     epochs = 5
@@ -193,7 +214,7 @@ def cell(us: float | None) -> str:
 def line(row: dict[str, Any], libraries: list[str]) -> str:
     """A row of the table."""
     work = WORKLOADS[row["workload"]]
-    name = f"{row['workload']} {'-'.join(map(str, work.sizes))}, batch {work.batch}"
+    name = f"{row['workload']} {'-'.join(map(str, work.maps + work.sizes))}, batch {work.batch}"
     ratio = f"{row['ratio']:.2f} × ({TITLES[row['best_peer']]})" if row["ratio"] else "–"
     cells = [cell(row["us"].get(library)) for library in libraries]
     return "| " + " | ".join([name, str(row["threads"]), *cells, ratio, f"{row['fraction_of_peak']:.0%}"]) + " |"

@@ -57,7 +57,7 @@ def convolutional():
             *convolution(64), *convolution(64), nn.GlobalAvgPool(), nn.Dropout(0.2), nn.Dense(10),
         ]
     )  # fmt: skip
-    return fashion(model, epochs=20, batch=128, rate=3e-3, mirror=True)
+    return fashion(model, epochs=24, batch=128, rate=3e-3, mirror=True)
 
 
 def train(model, X, y, *, epochs, batch, rate, mirror=False, seed=0):

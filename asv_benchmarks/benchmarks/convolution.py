@@ -39,7 +39,7 @@ class Convolution:
         op = np.array(rows[0] if operation in ("dW", "dX") else rows[-1], np.int64)
         lanes, stride = program.tile.lanes, program.stride
         span = max(1, min(BATCH // lanes, host.L2 // (4 * stride)))
-        work, node = aligned(span * stride, np.float32), model.graph.nodes[-3]
+        work = aligned(span * stride, np.float32)
         work[:] = np.random.default_rng(0).standard_normal(work.size)
         self.flops = 2 * max(n.products for n in model.graph.nodes if n.window) * lanes * span
         weights, grads = model.parameters, aligned(model.graph.size, np.float32)

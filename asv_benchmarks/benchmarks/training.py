@@ -17,7 +17,7 @@ class Epoch(Training):
 class Peak(Training):
     """Share of the FMA peak, counted over whole steps, where the work is large enough to reach it."""
 
-    params = (["mnist-mlp", "wide"], [1, 2])
+    params = (["mnist-mlp", "wide", "lenet"], [1, 2])
     unit = "fraction"
 
     def track_fraction_of_peak(self, workload: str, threads: int) -> float:

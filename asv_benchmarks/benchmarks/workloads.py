@@ -12,22 +12,27 @@ from typing import Any
 import numpy as np
 
 LEARNING_RATE = 3e-4
+WINDOW = 5  # height and width of a convolution's
 
 
 @dataclass(frozen=True)
 class Workload:
-    """A dense network, trained with Adam in float32 on random data.
+    """A dense network, perhaps behind convolutions, trained with Adam in float32 on random data.
 
     Attributes
     ----------
     sizes : tuple of int
-        Inputs, hidden units of each layer, outputs.
+        Inputs of the first dense layer, hidden units of each layer, outputs.
     batch, samples : int
         Samples of a step and of an epoch, which is a whole number of steps.
     activation : str
         Of the hidden layers.
     classes : bool
         Whether targets are labels, with cross-entropy, or numbers, with mean squared error.
+    image : tuple of int
+        Height, width and channels of a sample, if there are convolutions.
+    maps : tuple of int
+        Filters of each convolution, of `WINDOW` x `WINDOW`, with the activation and a pooling of 2 x 2 behind it.
     """
 
     sizes: tuple[int, ...]
@@ -35,6 +40,8 @@ class Workload:
     samples: int
     activation: str = "relu"
     classes: bool = True
+    image: tuple[int, int, int] = (0, 0, 0)
+    maps: tuple[int, ...] = ()
 
     @property
     def steps(self) -> int:
@@ -45,15 +52,21 @@ class Workload:
     def flops(self) -> int:
         """Floating-point operations of a step's matrix products.
 
-        A dense layer has three: its output, the gradient of its weights and, but for the first layer, of its input.
+        A layer has three: its output, the gradient of its weights and, but for the first layer, of its input.
         """
-        products = [2 * inputs * units for inputs, units in pairwise(self.sizes)]
+        products, (height, width, channels) = [], self.image
+        for filters in self.maps:
+            height, width = height - WINDOW + 1, width - WINDOW + 1
+            products.append(2 * height * width * WINDOW**2 * channels * filters)
+            height, width, channels = height // 2, width // 2, filters
+        products += [2 * inputs * units for inputs, units in pairwise(self.sizes)]
         return self.batch * (3 * sum(products) - products[0])
 
     def data(self) -> tuple[np.ndarray, np.ndarray]:
-        """Inputs of shape ``(samples, inputs)`` and their targets."""
+        """Inputs of shape ``(samples, inputs)``, or images, and their targets."""
         rng = np.random.default_rng(0)
-        X = rng.standard_normal((self.samples, self.sizes[0]), dtype=np.float32)
+        shape = self.image if self.maps else self.sizes[:1]
+        X = rng.standard_normal((self.samples, *shape), dtype=np.float32)
         if self.classes:
             return X, rng.integers(self.sizes[-1], size=self.samples)
         return X, rng.standard_normal((self.samples, self.sizes[-1]), dtype=np.float32)
@@ -63,7 +76,13 @@ class Workload:
         import numbanet as nn
 
         *hidden, outputs = self.sizes[1:]
-        model = nn.Sequential([*(nn.Dense(units, activation=self.activation) for units in hidden), nn.Dense(outputs)])
+        layers: list[Any] = [
+            layer for filters in self.maps for layer in (nn.Conv2D(filters, WINDOW, self.activation), nn.MaxPool2D(2))
+        ]
+        if self.maps:
+            layers.append(nn.Flatten())
+        layers += [nn.Dense(units, activation=self.activation) for units in hidden]
+        model = nn.Sequential([*layers, nn.Dense(outputs)])
         loss = "softmax_cross_entropy" if self.classes else "mean_squared_error"
         return nn.Trainer(model, loss=loss, optimizer=nn.Adam(learning_rate=LEARNING_RATE), threads=threads, seed=0)
 
@@ -75,6 +94,7 @@ WORKLOADS = {
     "mnist-mlp": Workload((784, 128, 10), batch=128, samples=12800),
     "wide": Workload((784, 512, 512, 10), batch=128, samples=6400),
     "surrogate": Workload((4, 32, 16, 4), batch=10_000, samples=10_000, activation="tanh", classes=False),
+    "lenet": Workload((256, 120, 84, 10), batch=128, samples=3840, image=(28, 28, 1), maps=(6, 16)),
 }
 
 
