@@ -1,4 +1,4 @@
-"""Accuracy on data that a network has not seen: python docs/accuracy.py [digits] [dense] [lenet5] [convolutional].
+"""Accuracy on data that a network has not seen: python docs/accuracy.py [name of an experiment, ...]
 
 The settings were chosen on a part of the training images; the test images are looked at once, at the end.
 """
@@ -23,6 +23,13 @@ def digits():
         ]
     )  # fmt: skip
     return model, X, y, X_test, y_test, {"epochs": 60, "batch": 32, "rate": 1e-3}
+
+
+def lecun1989():
+    """The network of 1989 and its on-line learning, on the digits at twice their size, from -1 to 1."""
+    X, y = nn.datasets.load_digits(images=True)
+    X, y, X_test, y_test = nn.datasets.split(2 * X.repeat(2, 1).repeat(2, 2) - 1, y, 1 / 3, seed=0, stratify=True)
+    return nn.models.lecun1989(), X, y, X_test, y_test, {"epochs": 20, "batch": 1, "rate": 0.03}
 
 
 def fashion(model, **options):
@@ -61,9 +68,13 @@ def convolutional():
 
 
 def train(model, X, y, *, epochs, batch, rate, mirror=False, seed=0):
-    """Adam with a learning rate that falls to 0 along half a cosine."""
-    steps = epochs * -(-len(X) // batch)
-    optimizer = nn.Adam(rate, schedule=nn.CosineDecay(steps))
+    """A learning rate that falls to 0 along half a cosine; Adam, or gradient descent where a step has one sample."""
+    schedule = nn.CosineDecay(epochs * -(-len(X) // batch))
+    if batch == 1:
+        trainer = nn.Trainer(model, "mean_squared_error", nn.SGD(rate, schedule=schedule), seed=seed)
+        trainer.fit(X, 2 * np.eye(10)[y] - 1, epochs=epochs, batch_size=1)
+        return
+    optimizer = nn.Adam(rate, schedule=schedule)
     trainer = nn.Trainer(model, "softmax_cross_entropy", optimizer, regularizer=nn.L2(1e-5), seed=seed)
     if not mirror:
         trainer.fit(X, y, epochs=epochs, batch_size=batch)
@@ -76,7 +87,7 @@ def train(model, X, y, *, epochs, batch, rate, mirror=False, seed=0):
 
 
 if __name__ == "__main__":
-    experiments = {f.__name__: f for f in (digits, dense, lenet5, convolutional)}
+    experiments = {f.__name__: f for f in (digits, lecun1989, dense, lenet5, convolutional)}
     for name in sys.argv[1:] or experiments:
         model, X, y, X_test, y_test, options = experiments[name]()
         began = time.perf_counter()

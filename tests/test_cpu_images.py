@@ -133,6 +133,26 @@ def test_convolution(name, samples, dtype):
     np.testing.assert_allclose(y, expected, rtol=tolerance, atol=tolerance)
 
 
+@compiled
+@both_dtypes
+@given(data=st.data(), seed=st.integers(0, 99))
+def test_convolution_of_any_geometry(dtype, data, seed):
+    """Small integers: to the last bit, whatever the order."""
+    draw = lambda most: data.draw(st.integers(1, most))
+    layer = nn.Conv2D(
+        draw(20), (draw(4), draw(4)), strides=(draw(3), draw(3)), dilation=(draw(3), draw(2)), padding_value=-2.0,
+        padding=data.draw(st.sampled_from(["valid", "same", 1, 3])), bias=data.draw(st.sampled_from(["unit", None])),
+    )  # fmt: skip
+    span = [(size - 1) * gap + 1 for size, gap in zip(layer.kernel_size, layer.dilation, strict=True)]
+    shape = span[0] + draw(6) - 1, span[1] + draw(6) - 1, draw(5)
+    model = nn.Sequential([layer], input_shape=shape)
+    model.astype(dtype)
+    rng = np.random.default_rng(seed)
+    model.parameters = rng.integers(-4, 5, model.graph.size)
+    x = rng.integers(-4, 5, (draw(70), *shape)).astype(dtype)
+    np.testing.assert_array_equal(model.predict(x), convolve(x, layer, model.get_weights()))
+
+
 def test_convolution_is_scipys_correlation():
     model = drawn([nn.Conv2D(1, (3, 4), bias=None)], (9, 8, 1), "float64")
     x = np.random.default_rng(0).normal(size=(2, 9, 8, 1))
