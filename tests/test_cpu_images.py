@@ -10,7 +10,7 @@ from numba import config
 from scipy import signal
 
 import numbanet as nn
-from numbanet.cpu import engine, host
+from numbanet.cpu import host, runner
 from numbanet.cpu.dots import ROWS, dots
 from numbanet.cpu.jit import kernel
 
@@ -224,7 +224,7 @@ def test_gradient_of_pooling(name, kind):
 @pytest.mark.parametrize("threads", [1, 2, 3])
 def test_gradient_of_many_blocks(threads, monkeypatch):
     """A batch that fills no whole number of blocks, on several workers."""
-    monkeypatch.setattr(engine, "SMALL_STEP", 0)
+    monkeypatch.setattr(runner, "SMALL_STEP", 0)
     layers = [nn.Conv2D(3, 3, "tanh", padding="same"), nn.MaxPool2D(), nn.Conv2D(4, 2, "softplus")]
     assert gradient_error(layers, (6, 6, 2), 101, threads) < 1e-7
 
@@ -265,7 +265,7 @@ def test_a_network_learns():
 
 @compiled
 def test_same_bits_on_any_number_of_threads(monkeypatch):
-    monkeypatch.setattr(engine, "SMALL_STEP", 0)
+    monkeypatch.setattr(runner, "SMALL_STEP", 0)
     alone = trained(threads=1, deterministic=True).model.parameters
     for threads in (2, 3):
         np.testing.assert_array_equal(trained(threads=threads, deterministic=True).model.parameters, alone)
@@ -280,7 +280,7 @@ def test_training_after_one_that_failed():
     with pytest.raises(FloatingPointError, match="no longer finite"):
         trainer.fit(X, y, epochs=3, batch_size=8, progress=False)
     trainer.learning_rate = 0.01
-    trainer._engine._buffers["grads"][:] = np.nan
+    trainer._engine._runner.buffers["grads"][:] = np.nan
     trainer.fit(X, y, epochs=1, batch_size=8, progress=False)
     assert np.isfinite(trainer.model.parameters).all()
 

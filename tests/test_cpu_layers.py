@@ -9,7 +9,7 @@ from scipy import signal, stats
 
 import numbanet as nn
 from numbanet.builtins.optimizers import numbanet_optimizers
-from numbanet.cpu import engine
+from numbanet.cpu import runner
 from numbanet.graph import Graph
 
 DTYPES = ("float32", "float64")
@@ -21,7 +21,7 @@ FEW = config.DISABLE_JIT
 @pytest.fixture
 def small_steps_too(monkeypatch):
     """Let small steps have a team."""
-    monkeypatch.setattr(engine, "SMALL_STEP", 0)
+    monkeypatch.setattr(runner, "SMALL_STEP", 0)
 
 
 def drawn(layers, shape, dtype="float64", seed=0):

@@ -9,7 +9,7 @@ from numbanet import registry
 from numbanet.builtins.activations import numbanet_activations
 from numbanet.builtins.losses import numbanet_losses
 from numbanet.builtins.optimizers import numbanet_optimizers
-from numbanet.cpu import driver, engine
+from numbanet.cpu import driver, runner
 from numbanet.cpu.random import shuffle
 
 DTYPES = ("float32", "float64")
@@ -475,19 +475,19 @@ def layout(trainer, batch):
     """Workers, whether they share blocks, blocks in a span, blocks in a batch; as a training step has them."""
     owner = trainer._engine
     program, _ = owner._programs[next(key for key in owner._programs if key[0])]
-    return *owner._layout(program, batch), -(-batch // program.tile.lanes)
+    return *owner._runner.layout(program, batch), -(-batch // program.tile.lanes)
 
 
 @pytest.fixture
 def small_steps_too(monkeypatch):
     """However little there is to do, all threads take part."""
-    monkeypatch.setattr(engine, "SMALL_STEP", 0)
+    monkeypatch.setattr(runner, "SMALL_STEP", 0)
 
 
 @pytest.fixture
 def small_cache(monkeypatch):
     """Blocks are walked in several spans."""
-    monkeypatch.setattr(engine.host, "L2", 1)
+    monkeypatch.setattr(runner.host, "L2", 1)
 
 
 @pytest.mark.parametrize("threads", [1, 2, 3])
@@ -548,7 +548,7 @@ def test_fused_updates(threads, small_steps_too):
     optimizer = nn.AdamW(0.01, weight_decay=0.2, clip_value=0.01)
     trainer, actual, expected = train_both(large(), X, y, optimizer=optimizer, regularizer=nn.L2(0.01), batch=40,
                                            threads=threads)
-    assert trainer._engine._buffers["grads"].size < trainer._engine.graph.size
+    assert trainer._engine._runner.buffers["grads"].size < trainer._engine.graph.size
     assert layout(trainer, 40)[:2] == (min(threads, layout(trainer, 40)[3]), True)
     assert_same(actual, expected)
 
@@ -561,7 +561,7 @@ def test_many_parameters(options, small_steps_too):
     trainer, actual, expected = train_both(
         large(**({} if clip else options)), X, y, optimizer=nn.SGD(0.3, **clip), regularizer=nn.MaxNorm(0.5), batch=40,
         threads=2)  # fmt: skip
-    assert (trainer._engine._buffers["grads"].size < trainer._engine.graph.size) == (not clip)
+    assert (trainer._engine._runner.buffers["grads"].size < trainer._engine.graph.size) == (not clip)
     assert_same(actual, expected)
 
 
@@ -590,7 +590,7 @@ def test_deterministic_bits(case, dtype, small_steps_too, small_cache):
         trainer.fit(X, y, epochs=2, batch_size=batch, progress=False)
         workers, shared, _, blocks = layout(trainer, batch)
         assert (workers, shared) == (min(threads, blocks), True)
-        assert (trainer._engine._buffers["grads"].size < model.parameters.size) == case.startswith("fused")
+        assert (trainer._engine._runner.buffers["grads"].size < model.parameters.size) == case.startswith("fused")
         results.append((model.parameters, trainer.history["loss"], trainer.loss_and_gradient(X, y)[1]))
     assert workers > 1
     for params, losses, gradient in results[1:]:

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import numbanet as nn
-from numbanet.cpu import engine
+from numbanet.cpu import runner
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(230, 5)).astype(np.float32)
@@ -31,15 +31,15 @@ def bits(*arguments, **options):
 @pytest.fixture
 def eager(monkeypatch):
     """Workers run, however small a step is."""
-    monkeypatch.setattr(engine, "SMALL_STEP", 0)
+    monkeypatch.setattr(runner, "SMALL_STEP", 0)
     teams = []
-    run_team = engine.run_team
+    run_team = runner.run_team
 
     def counted(workers, work, meeting):
         teams.append(workers)
         return run_team(workers, work, meeting)
 
-    monkeypatch.setattr(engine, "run_team", counted)
+    monkeypatch.setattr(runner, "run_team", counted)
     return teams
 
 
@@ -235,7 +235,7 @@ def test_one_trainer_evaluates_while_another_trains():
 
 
 def _child(queue, threads):
-    engine.SMALL_STEP = 0
+    runner.SMALL_STEP = 0
     queue.put(hashlib.sha256(bits(threads=threads)).hexdigest())
 
 
@@ -260,7 +260,7 @@ SECOND = """
 import sys
 sys.path.insert(0, sys.argv[1])
 import hashlib, test_reproducible as t
-t.engine.SMALL_STEP = 0
+t.runner.SMALL_STEP = 0
 print(*(hashlib.sha256(t.bits(threads=int(n))).hexdigest() for n in sys.argv[2:]))
 """
 

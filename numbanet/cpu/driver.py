@@ -57,6 +57,24 @@ def update(plan, memory, ops, step, first, last, at):
 
 
 @inline
+def penalty_place(memory, chunk):
+    """Where the penalties of a chunk of parameters are: at the end of the gradients."""
+    return memory.grads.size - (memory.params.size + CHUNK - 1) // CHUNK + chunk
+
+
+@inline
+def add_penalties(memory, ops, step, chunk, first, last):
+    """Penalties of the parameters ``first`` to ``last``."""
+    at = penalty_place(memory, chunk)
+    memory.grads[at] = 0
+    for k in range(ops.penalties.size // WIDTH):
+        op = view(ops.penalties, k * WIDTH, WIDTH)
+        lo, hi = max(first, op[2]), min(last, op[3])
+        if lo < hi:
+            invoke(op[0], memory.params, memory.grads, at, memory.states, memory.hyper, op, step, lo, hi)
+
+
+@inline
 def use_gradients(worker, plan, data, memory, ops, meeting, step, accumulators):
     """Reduce, transform and apply the gradients of this worker's share of the parameters."""
     size = memory.params.size
@@ -69,6 +87,8 @@ def use_gradients(worker, plan, data, memory, ops, meeting, step, accumulators):
             other = view(memory.grads, i * size + first, last - first)
             for j in range(last - first):
                 g[j] += other[j]
+        if ops.penalties.size > 0:
+            add_penalties(memory, ops, step, chunk, first, last)
         apply(memory, ops.transforms, step, first, last, first)
         if plan.clip_norm > 0:
             total = 0.0
@@ -240,6 +260,8 @@ def train(worker, plan, data, memory, ops, meeting):
             done = epoch * steps + k
             step = view(memory.table, done * plan.coefficients, plan.coefficients)
             share = total if total > 0 else 1.0  # a batch of weight zero has no gradient
+            if plan.spread:
+                step[step.size - 1] = 1 / share  # the same, whichever worker writes it last
             key = mix(mix(np.uint64(plan.seed) ^ NOISE) + np.uint64(plan.first + done))
             if plan.shared:
                 loss = shared_step(worker, plan, data, memory, ops, meeting, step, start, count, share, key)
@@ -249,9 +271,12 @@ def train(worker, plan, data, memory, ops, meeting):
                 if worker == 0:
                     data.results[epoch] = loss
                 return done
+            barrier(meeting, worker, plan.workers)
+            if ops.penalties.size > 0:
+                for i in range(penalty_place(memory, 0), memory.grads.size):
+                    loss += memory.grads[i]
             lost += loss * total
             mass += total
-            barrier(meeting, worker, plan.workers)
         if worker == 0:
             data.results[epoch] = lost / mass
     return -1

@@ -18,6 +18,7 @@ class Operations(NamedTuple):
     stages: np.ndarray  # at which of them the team meets, the first and past the last included
     gradients: np.ndarray  # address, offset, rows, columns of a parameter, ...
     transforms: np.ndarray  # of gradients: address, hyper, first, last
+    penalties: np.ndarray  # added to the losses: address, hyper, first, last
     updates: np.ndarray  # address, hyper, first, last, whether by the optimiser
     projections: np.ndarray  # address, hyper, offset, rows, columns
 
@@ -30,7 +31,7 @@ class Memory(NamedTuple):
     states: np.ndarray
     hyper: np.ndarray
     work: np.ndarray
-    table: np.ndarray  # a row of coefficients for each step
+    table: np.ndarray  # a row for each step: learning rate, coefficients, weight of the penalties
     backup: np.ndarray  # parameters at the beginning of the epoch, or empty
     outputs: np.ndarray  # predictions of the samples met, or empty
 
@@ -79,3 +80,4 @@ class Plan(NamedTuple):
     coefficients: int  # columns of the table
     clip_norm: float
     shared: int  # whether the workers share blocks
+    spread: int  # whether penalties are divided by the weight of each batch

@@ -41,24 +41,28 @@ def optimizer(function: Formula, states: int, coefficients: int, count: int, rat
 
 @cache
 def penalty_gradient(function: Formula, count: int, dtype: str) -> Any:
-    """Kernel that adds d penalty / dw to the gradient; op: hyper."""
+    """Kernel that adds d penalty / dw to the gradient; op: hyper. ``step`` ends with the penalty's weight."""
     formulas = translator(dtype)
     name = formulas.scalar(function)
     read, names = parameters(count, "op[1]")
-    body = f"""{_HEAD.format("penalty_gradient")}{read}{_VIEWS}    for i in range(last - first):
-        g[i] += {name}({", ".join(["w[i]", *names])})
+    body = f"""{_HEAD.format("penalty_gradient")}{read}{_VIEWS}    weight = step[step.size - 1]
+    for i in range(last - first):
+        g[i] += weight * {name}({", ".join(["w[i]", *names])})
 """
     return compile_text("penalty_gradient", formulas, body)
 
 
 @cache
 def penalty(function: Formula, count: int, dtype: str) -> Any:
-    """Kernel of the penalty of each weight, into ``grads``; op: hyper."""
+    """Kernel that adds the penalties of the weights to ``grads[at]``; op: hyper. ``step`` ends with their weight."""
     formulas = translator(dtype)
     name = formulas.scalar(function)
     read, names = parameters(count, "op[1]")
-    body = f"""{_HEAD.format("penalty")}{read}{_VIEWS}    for i in range(last - first):
-        g[i] = {name}({", ".join(["w[i]", *names])})
+    body = f"""{_HEAD.format("penalty")}{read}    w = view(params, first, last - first)
+    total = T(0)
+    for i in range(last - first):
+        total += {name}({", ".join(["w[i]", *names])})
+    grads[at] += step[step.size - 1] * total
 """
     return compile_text("penalty", formulas, body)
 
