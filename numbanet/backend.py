@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,6 +24,11 @@ def _told(dtype: str) -> Iterator[None]:
     yield
     if not known:
         remember_type(dtype)
+
+
+def available_threads() -> int:
+    """Cores this process may run on."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def new_engine(graph: Graph, *arguments: Any, dtype: str, threads: int | None, classes: bool, **options: Any) -> Any:
@@ -48,7 +54,7 @@ def new_engine(graph: Graph, *arguments: Any, dtype: str, threads: int | None, c
     Engine
         Of the backend.
     """
-    from numbanet.cpu.engine import Engine, available_threads
+    from numbanet.cpu.engine import Engine
 
     engine = Engine(graph, *arguments, dtype=dtype, threads=threads or available_threads(), **options)
     with _told(dtype):

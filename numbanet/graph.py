@@ -5,9 +5,12 @@ Layers write it: values that flow, parameters, and nodes that say what is comput
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -22,10 +25,10 @@ class Value:
     index: int
     shape: tuple[int, ...]
 
-    @property
+    @cached_property
     def size(self) -> int:
         """Elements for one sample."""
-        return int(np.prod(self.shape))
+        return math.prod(self.shape)
 
 
 @dataclass(frozen=True)
@@ -48,8 +51,8 @@ class Parameter:
         Whether regularizers spare it unless asked.
     regularizer : Regularizer or None
         Of the layer, in place of the trainer's.
-    trained : bool
-        Whether the optimiser changes it; otherwise it is a running average of what its node measures.
+    momentum : float or None
+        Weight of the past, if it is a running average of what its node measures rather than trained.
     mask : ndarray of bool or None
         Which of the last axes' elements there are; the others stay 0.
     """
@@ -62,13 +65,23 @@ class Parameter:
     fan_out: int
     bias: bool = False
     regularizer: Regularizer | None = None
-    trained: bool = True
+    momentum: float | None = None
     mask: np.ndarray | None = field(default=None, compare=False)
 
-    @property
+    @cached_property
     def size(self) -> int:
         """Elements in all."""
-        return int(np.prod(self.shape))
+        return math.prod(self.shape)
+
+    @property
+    def role(self) -> str:
+        """What it is to its node, such as "kernel"."""
+        return self.name.rpartition(".")[2]
+
+    @property
+    def trained(self) -> bool:
+        """Whether the optimiser changes it."""
+        return self.momentum is None
 
     @property
     def count(self) -> int:
@@ -113,7 +126,7 @@ class Node:
     input, output : Value
         What it takes and gives.
     parameters : tuple of Parameter
-        Such as kernel and bias.
+        One behind the other in the flat vector: kernel and bias, gamma and beta, mean and variance, or a table.
     activation : Activation or None
         Of an activation.
     window : Window or None
@@ -121,7 +134,8 @@ class Node:
     margin : tuple of int
         Rows above and columns to the left that padding adds.
     settings : mapping of str to float
-        Numbers that its formula has, by name.
+        Numbers that its formula has, by name: "fill" of a pad, "epsilon" of a normalization, "rate" and "units" (how
+        many draw, for all positions) of a dropout, "stddev" of Gaussian noise.
     other : Value or None
         What is added to the input.
     """
@@ -191,6 +205,32 @@ class Graph:
         """Which layer is being written, such as "3", or "3.1" for a layer within a layer."""
         return ".".join(map(str, self._path))
 
+    @property
+    def flops(self) -> int:
+        """Floating-point operations of a training step, for one sample."""
+        return sum(6 * node.products for node in self.nodes)
+
+    def penalized(self, default: Regularizer | None) -> list[tuple[Parameter, Regularizer]]:
+        """Which parameters a regularizer acts on: the layer's own, or the default."""
+        pairs = []
+        for parameter in self.parameters:
+            regularizer = parameter.regularizer or default
+            spared = parameter.bias and not parameter.regularizer
+            if regularizer is not None and parameter.trained and (regularizer.biases or not spared):
+                pairs.append((parameter, regularizer))
+        return pairs
+
+    def check_masks(self, params: np.ndarray) -> None:
+        """Raise ValueError unless the parameters are 0 where there is no connection."""
+        for p in self.parameters:
+            if p.mask is not None:
+                wrong = np.argwhere(params[p.offset : p.end].reshape(p.shape) * ~p.mask)
+                if len(wrong):
+                    raise ValueError(
+                        f"weights '{p.name}' is not 0 at {tuple(map(int, wrong[0]))}, where the layer's connections "
+                        "have none"
+                    )
+
     @contextmanager
     def within(self, index: int) -> Iterator[None]:
         """While a layer is written."""
@@ -226,6 +266,9 @@ class Graph:
         **settings: Any,
     ) -> Value:
         """Append a node that takes the output so far, with further fields of `Node`; its output is the new one."""
+        for before, after in pairwise(parameters):
+            if before.end != after.offset:
+                raise ValueError(f"'{after.name}' must be declared right behind '{before.name}', as the node has them")
         output = self.value(shape)
         self.nodes.append(Node(kind, self._path[0] if self._path else 0, self.output, output, parameters, **settings))
         self.output = output

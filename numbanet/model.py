@@ -137,6 +137,7 @@ class Sequential:
         array = as_features(np.reshape(values, (1, -1)), name="parameters", dtype=self.dtype)[0]
         if array.size != self.graph.size:
             raise ValueError(f"parameters has {array.size} elements; the model has {self.graph.size}")
+        self.graph.check_masks(array)
         self.parameters[:] = array
 
     @property
@@ -186,11 +187,9 @@ class Sequential:
             array = np.asarray(values)
             if array.shape != p.shape:
                 raise ValueError(f"weights '{p.name}' has shape {array.shape}; the model has {p.shape}")
-            if p.mask is not None and (array * ~p.mask).any():
-                where = tuple(map(int, np.argwhere(array * ~p.mask)[0]))
-                raise ValueError(f"weights '{p.name}' is not 0 at {where}, where the layer's connections have none")
             name = f"weights '{p.name}'"
             vector[p.offset : p.end] = as_features(array.reshape(1, -1), name=name, dtype=self.dtype)[0]
+        self.graph.check_masks(vector)
         self.parameters[:] = vector
 
     # -- use ----------------------------------------------------------------------------
@@ -247,7 +246,8 @@ class Sequential:
         Raises
         ------
         ValueError
-            If a layer uses a formula that has no name in the registry.
+            If a layer uses a formula that has no name in the registry, or a weight is not 0 where there is no
+            connection.
         """
         from numbanet.store import save
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 
-from numbanet.backend import DEVICES, new_engine, new_predictor
+from numbanet.backend import DEVICES, available_threads, new_engine, new_predictor
 from numbanet.checks import nonnegative_int, positive_int
 from numbanet.data import Targets, as_features, as_samples, as_targets, as_weights
 from numbanet.graph import Graph
@@ -118,6 +119,9 @@ class Objective:
     ) -> tuple[float, np.ndarray]:
         """Mean loss with penalties and its gradient, as `scipy.optimize.minimize` takes them.
 
+        It is the loss of training: with the noise of the next step, which stays the same until the trainer goes
+        on, and with the statistics of these samples where a batch is normalized.
+
         Parameters
         ----------
         X : array_like of shape (n, ...)
@@ -146,9 +150,12 @@ class Objective:
             params = as_features(np.reshape(params, (1, -1)), name="params", dtype=self.dtype)[0]
             if params.size != graph.size:
                 raise ValueError(f"params has {params.size} elements; the model has {graph.size}")
+            graph.check_masks(params)
         self._prepare(graph, targets.classes)
         at = self.model.parameters if params is None else params
-        loss, gradient = self._engine.gradient(at, X, targets.values, weights, classes=targets.classes)
+        loss, gradient = self._engine.gradient(
+            at, X, targets.values, weights, classes=targets.classes, seed=self.seed
+        )
         return loss, gradient
 
     def _evaluate(self, X: np.ndarray, y: Targets, weights: Any) -> dict[str, float]:
@@ -190,7 +197,8 @@ class Objective:
     def _training_data(self, X: Any, y: Any, sample_weight: Any, class_weight: Any) -> tuple[Any, Targets, Any, Graph]:
         graph = self.model.graph if self.model.built else None
         if graph is None:
-            graph = self.model.describe(as_features(X, dtype=self.dtype).shape[1:])
+            X = as_features(X, dtype=self.dtype)
+            graph = self.model.describe(X.shape[1:])
         samples = as_samples(X, graph, self.dtype)
         targets = self._targets(y, len(samples), graph, "y")
         weights = as_weights(sample_weight, class_weight, targets, n=len(samples), dtype=self.dtype)
@@ -216,6 +224,19 @@ class Objective:
                 self.model.graph, self.loss, self.optimizer, self.schedule, self.regularizer, dtype=self.dtype,
                 threads=self.threads, classes=classes, deterministic=self.deterministic,
             )  # fmt: skip
+
+    @contextmanager
+    def on_threads(self, count: int) -> Iterator[None]:
+        """While another number of threads is to take part."""
+        before, self.threads = self.threads, count
+        if self._engine is not None:
+            self._engine.threads = count
+        try:
+            yield
+        finally:
+            self.threads = before
+            if self._engine is not None:
+                self._engine.threads = before or available_threads()
 
     def _unprepare(self) -> None:
         """Forget parameters that a call built before it failed."""

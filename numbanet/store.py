@@ -45,6 +45,7 @@ def save(model: Sequential, path: str | os.PathLike[str]) -> None:
     """
     from safetensors.numpy import save as serialize
 
+    model.graph.check_masks(model.parameters)  # else it could not be read again
     description = {
         "layers": _pack(model.layers),
         "input_shape": model.graph.input.shape,
@@ -102,7 +103,7 @@ def load(path: str | os.PathLike[str]) -> Sequential:
                     found = piece.get_shape()
                     raise FormatError(f"{path}: parameter '{p.name}' has shape {found}, in its layer {p.shape}")
             weights = [file.get_tensor(p.name) for p in graph.parameters]
-    except (SafetensorError, KeyError, TypeError, json.JSONDecodeError) as error:
+    except (SafetensorError, AttributeError, KeyError, TypeError, json.JSONDecodeError) as error:
         raise FormatError(f"{path} can't be read as a numbanet model: {error}") from error
     model.build(graph.input.shape, dtype=dtype)
     model.set_weights(weights)

@@ -23,6 +23,7 @@ from numbanet.model import Sequential
 from numbanet.objective import Objective
 from numbanet.spec import Loss, Metric, Optimizer, Regularizer
 
+RESTLESS = ("batch_normalize", "dropout", "gaussian_noise")  # kinds of nodes that are others in training
 CALL = 0.2  # seconds that one compiled call should last where nothing happens between epochs
 
 
@@ -48,7 +49,7 @@ class Trainer(Objective):
     threads : int, optional
         Threads at most; one for each core by default. Small steps use fewer.
     seed : int or None, optional
-        Decides the first weights and the order of samples; None draws one.
+        Decides the first weights, the order of samples and the noise of layers; None draws one.
     device : {"cpu"}, optional
         Where to train.
     deterministic : bool, optional
@@ -265,6 +266,8 @@ class Trainer(Objective):
             if outputs is None or not np.isfinite(outputs).all():
                 layer = self.model.layers[node.layer]
                 return f"it began in layer {node.layer} ({type(layer).__name__}, {node.kind})"
+        if any(node.kind in RESTLESS for node in graph.nodes):
+            return "no layer's output is to blame, as far as can be seen without noise and with running averages"
         return "every layer's output is finite; it began in the loss or its gradient"
 
     # -- learning rate ------------------------------------------------------------------

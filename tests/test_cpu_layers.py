@@ -10,6 +10,7 @@ from scipy import signal, stats
 import numbanet as nn
 from numbanet.builtins.optimizers import numbanet_optimizers
 from numbanet.cpu import runner
+from numbanet.cpu.noise import normal
 from numbanet.graph import Graph
 
 DTYPES = ("float32", "float64")
@@ -362,10 +363,13 @@ def test_gaussian_noise_is_normal():
 
 
 def test_normal_is_the_quantile():
-    from numbanet.cpu.noise import normal
-
-    u = np.concatenate([np.linspace(1e-3, 1 - 1e-3, 999), 2.0 ** -np.arange(4, 26), 1 - 2.0 ** -np.arange(4, 26)])
-    np.testing.assert_allclose([normal(v) for v in u], stats.norm.ppf(u), rtol=2e-6, atol=1e-6)
+    """At every number that it may be given, the first and the last included."""
+    numbers = np.concatenate([np.arange(0, 1 << 23, 9973), np.arange(99), (1 << 23) - 1 - np.arange(99)])
+    u = ((numbers + 0.5) * 2.0**-23).astype("float32")
+    assert u.max() < 1
+    model = nn.Sequential([nn.Apply(nn.Activation("own_quantile", forward=normal))], input_shape=(1,))
+    found = model.predict(u[:, None])[:, 0]
+    np.testing.assert_allclose(found, stats.norm.ppf(u.astype(float)), rtol=2e-5, atol=2e-6)
 
 
 # -- saving, summaries, mistakes ------------------------------------------------------------
@@ -440,13 +444,70 @@ def test_what_is_no_index():
         model.predict(np.full((1, 3), 7, "float32"))
 
 
-def test_weights_where_there_is_no_connection():
+def test_weights_where_there_is_no_connection(tmp_path):
     model = nn.Sequential([nn.Conv2D(2, 1, connections=[[1, 0], [1, 1]])], input_shape=(2, 2, 2))
     weights = model.get_weights()
     assert weights[0][0, 0, 0, 1] == 0
     weights[0][:] = 1
+    wrong = np.ones(model.graph.size, "float32")
+    X, y = np.ones((1, 2, 2, 2)), np.ones((1, 8))
     with pytest.raises(ValueError, match=r"weights '0.kernel' is not 0 at \(0, 0, 0, 1\)"):
         model.set_weights(weights)
+    with pytest.raises(ValueError, match="connections have none"):
+        model.parameters = wrong
+    flat = nn.Sequential([*model.layers, nn.Flatten()], input_shape=(2, 2, 2))
+    trainer = nn.Trainer(flat, "mean_squared_error")
+    with pytest.raises(ValueError, match="connections have none"):
+        trainer.loss_and_gradient(X, y, wrong)
+    flat.parameters[:] = 1
+    with pytest.raises(ValueError, match="connections have none"):
+        flat.save(tmp_path / "wrong.numbanet")
+    assert not list(tmp_path.iterdir())
+
+
+def test_noise_of_the_loss_is_the_seeds():
+    X, y = inputs(9, (6,)), np.arange(9) % 3
+    losses = []
+    for seed in (0, 0, 1):
+        model = nn.Sequential([nn.Dropout(0.5), nn.Dense(3)], input_shape=(6,))
+        trainer = nn.Trainer(model, "softmax_cross_entropy", dtype="float64", seed=seed)
+        losses.append(trainer.loss_and_gradient(X, y)[0])
+        assert trainer.loss_and_gradient(X, y)[0] == losses[-1]
+    assert losses[0] == losses[1] != losses[2]
+
+
+def test_gradient_of_nothing():
+    trainer = nn.Trainer(nn.Sequential([nn.LayerNorm(scale=False, center=False)]), "mean_squared_error")
+    loss, gradient = trainer.loss_and_gradient([[1.0, 3.0]], [[0.0, 0.0]])
+    assert (round(loss, 2), gradient.size) == (1.0, 0)
+
+
+def test_weights_of_one_node_lie_together():
+    class Backwards(nn.Layer):
+        def build(self, graph):
+            start = nn.initializer("zeros")
+            bias = graph.parameter("bias", (2,), start, fan_in=1, fan_out=1)
+            kernel = graph.parameter("kernel", (3, 2), start, fan_in=3, fan_out=2)
+            graph.node("dense", (2,), (kernel, bias))
+
+    with pytest.raises(ValueError, match="must be declared right behind"):
+        nn.Sequential([Backwards()], input_shape=(3,))
+
+
+def test_kinds_of_nodes_without_kernels():
+    class Odd(nn.Layer):
+        def build(self, graph):
+            graph.node("odd", graph.output.shape)
+
+    with pytest.raises(ValueError, match="no kernels for a node of kind 'odd'; known: dense, "):
+        nn.Sequential([Odd()], input_shape=(3,)).predict([[1.0, 2.0, 3.0]])
+
+
+def test_where_nan_began_with_noise():
+    model = nn.Sequential([nn.Dense(4), nn.GaussianNoise(1e38), nn.Dense(3)])
+    trainer = nn.Trainer(model, "mean_squared_error", seed=0)
+    with pytest.raises(FloatingPointError, match="without noise and with running averages"):
+        trainer.fit(inputs(64, (5,)), np.ones((64, 3)), progress=False)
 
 
 # -- the networks of the literature ---------------------------------------------------------

@@ -6,6 +6,7 @@ that is always one. So the products forward and for dW include it.
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 from numba import types
@@ -19,6 +20,7 @@ from numbanet.cpu.tile import tile
 HEIGHT = host.tile("float32").height  # the same for every dtype
 
 
+@cache
 def product_signature(dtype: str) -> Any:
     """Signature of `product`, which the kernels call by its address: its many tiles are compiled once."""
     real, i = getattr(types, dtype)[::1], types.intp

@@ -57,6 +57,12 @@ def update(plan, memory, ops, step, first, last, at):
 
 
 @inline
+def trained(op, first, last):
+    """Which parameters from ``first`` to ``last`` an update changes by their gradient; running averages have none."""
+    return max(first, op[2]), min(last, op[3]) if op[4] else 0
+
+
+@inline
 def penalty_place(memory, chunk):
     """Where the penalties of a chunk of parameters are: at the end of the gradients."""
     return memory.grads.size - (memory.params.size + CHUNK - 1) // CHUNK + chunk
@@ -93,8 +99,8 @@ def use_gradients(worker, plan, data, memory, ops, meeting, step, accumulators):
         if plan.clip_norm > 0:
             total = 0.0
             for k in range(ops.updates.size // WIDTH):
-                op = view(ops.updates, k * WIDTH, WIDTH)
-                for j in range(max(first, op[2]), min(last, op[3]) if op[4] else 0):
+                begin, end = trained(view(ops.updates, k * WIDTH, WIDTH), first, last)
+                for j in range(begin, end):
                     total += np.float64(memory.grads[j]) * np.float64(memory.grads[j])
             data.norms[chunk] = total
         else:
@@ -108,8 +114,8 @@ def use_gradients(worker, plan, data, memory, ops, meeting, step, accumulators):
         for chunk in range(lo, hi):
             first, last = chunk * CHUNK, min(size, (chunk + 1) * CHUNK)
             for k in range(ops.updates.size // WIDTH):
-                op = view(ops.updates, k * WIDTH, WIDTH)
-                for j in range(max(first, op[2]), min(last, op[3]) if op[4] else 0):
+                begin, end = trained(view(ops.updates, k * WIDTH, WIDTH), first, last)
+                for j in range(begin, end):
                     memory.grads[j] *= scale
             update(plan, memory, ops, step, first, last, first)
 

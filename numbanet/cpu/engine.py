@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from typing import Any
 
 import numpy as np
@@ -17,13 +16,6 @@ from numbanet.graph import Graph
 from numbanet.spec import Loss, Optimizer, Regularizer, Schedule
 
 NO_OPERATIONS = np.empty(0, np.int64)
-
-
-def available_threads() -> int:
-    """Cores this process may run on."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 class Engine:
@@ -125,6 +117,15 @@ class Engine:
         return losses[:ended], failed
 
     @property
+    def threads(self) -> int:
+        """Workers at most."""
+        return self._runner.threads
+
+    @threads.setter
+    def threads(self, count: int) -> None:
+        self._runner.threads = count
+
+    @property
     def order(self) -> np.ndarray:
         """Order of the samples in the last epoch."""
         return self._runner.order
@@ -157,7 +158,8 @@ class Engine:
         self.steps_since_reset = 0
 
     def gradient(
-        self, params: np.ndarray, inputs: np.ndarray, targets: np.ndarray, weights: np.ndarray | None, *, classes: bool
+        self, params: np.ndarray, inputs: np.ndarray, targets: np.ndarray, weights: np.ndarray | None, *, classes: bool,
+        seed: int,
     ) -> tuple[float, np.ndarray]:
         """Mean loss with penalties, and its gradient with respect to the flat parameters."""
         program, updates = self._program(True, classes)
@@ -167,9 +169,9 @@ class Engine:
             *[NO_OPERATIONS] * 3,
         )  # fmt: skip
         call = Call(params, self.states, np.ones((1, 1), self.dtype), inputs, targets, weights, batch=len(inputs))
-        call.first = self.steps_done
+        call.first, call.seed = self.steps_done, seed
         losses, _ = self._runner.run(program, updates, ops, call)
-        gradient = self._runner.buffers["grads"][: params.size].copy()
+        gradient = self._runner.buffers["grads"][: params.size].copy() if params.size else params.copy()
         for parameter in self.graph.parameters:
             if not parameter.trained:
                 gradient[parameter.offset : parameter.end] = 0

@@ -42,6 +42,7 @@ def folder() -> Path:
         return Path(tempfile.mkdtemp(prefix="numbanet-"))
 
 
+@cache
 def known_types() -> set[str]:
     """Working types whose kernels have been compiled on this machine."""
     if config.DISABLE_JIT:
@@ -52,6 +53,7 @@ def known_types() -> set[str]:
 def remember_type(dtype: str) -> None:
     """Note that kernels of a working type have been compiled."""
     (folder() / f"compiled-{dtype}").touch()
+    known_types().add(dtype)
 
 
 def translator(dtype: str) -> Translator:

@@ -3,14 +3,8 @@
 from __future__ import annotations
 
 from numbanet.cpu.jit import inline, kernel
+from numbanet.cpu.join import copy_elements
 from numbanet.cpu.memory import view
-
-
-@inline
-def _copy(work, source, target, size):
-    x, z = view(work, source, size), view(work, target, size)
-    for k in range(size):
-        z[k] = x[k]
 
 
 @kernel
@@ -22,7 +16,7 @@ def pad(params, hyper, work, op, base, stride, blocks, lanes):
         view(work, at + op[2] * lanes, op[8] * wide * size)[:] = hyper[op[10]]
         for row in range(height):
             x, z = op[1] * lanes + row * width * size, op[2] * lanes + ((row + above) * wide + left) * size
-            _copy(work, at + x, at + z, width * size)
+            copy_elements(work, at + x, at + z, width * size)
 
 
 @kernel
@@ -33,7 +27,7 @@ def crop(params, hyper, work, op, base, stride, blocks, lanes):
         at = base + i * stride
         for row in range(height):
             dx, dz = op[1] * lanes + row * width * size, op[2] * lanes + ((row + above) * wide + left) * size
-            _copy(work, at + dz, at + dx, width * size)
+            copy_elements(work, at + dz, at + dx, width * size)
 
 
 @inline

@@ -59,6 +59,7 @@ def kernel(function: Callable[..., Any]) -> Any:
 inline = numba.njit(forceinline=True, no_cpython_wrapper=True, no_cfunc_wrapper=True, **OPTIONS)
 
 
+@cache
 def signatures(dtype: str) -> tuple[Any, Any, Any]:
     """Signatures of the kernels for a pass, a gradient and an update.
 
@@ -83,9 +84,11 @@ def signatures(dtype: str) -> tuple[Any, Any, Any]:
 _PLAIN: list[Callable[..., Any]] = []  # what addresses stand for where nothing is compiled
 
 
-@cache
+_addresses: dict[tuple[Any, int], int] = {}  # by the signature's identity: to hash one takes as long as a small step
+
+
 def address(function: Any, signature: Any) -> int:
-    """Address by which `invoke` calls a kernel.
+    """Address by which `invoke` calls a kernel; signatures are those of `signatures`, which live on.
 
     It is remembered, so that a forked child asks LLVM for nothing: another thread of the parent may
     have held LLVM's lock, which nobody would ever release.
@@ -94,8 +97,11 @@ def address(function: Any, signature: Any) -> int:
         if function not in _PLAIN:
             _PLAIN.append(function)
         return _PLAIN.index(function)
-    result = function.get_compile_result(signature)
-    return result.library.get_pointer_to_function(result.fndesc.llvm_func_name)
+    key = function, id(signature)
+    if key not in _addresses:
+        result = function.get_compile_result(signature)
+        _addresses[key] = result.library.get_pointer_to_function(result.fndesc.llvm_func_name)
+    return _addresses[key]
 
 
 if config.DISABLE_JIT:

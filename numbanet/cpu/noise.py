@@ -69,7 +69,7 @@ def gaussian(dtype: str) -> Any:
     name = formulas.scalar(normal)
     body = f"""@kernel
 def gaussian(params, hyper, work, op, base, stride, blocks, lanes):
-    deviation, half = hyper[op[6]], T(2.0**-25)
+    deviation, half = hyper[op[6]], T(2.0**-24)  # u + half is exact, and never 1
     for i in range(blocks):
         block = base + i * stride
         keys = view(work, block + op[4] * lanes, lanes).view(np.uint32)

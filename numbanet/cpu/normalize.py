@@ -12,8 +12,10 @@ from numbanet.cpu.jit import inline, kernel
 from numbanet.cpu.memory import grid, view
 from numbanet.cpu.plan import BLOCKS, SAMPLES
 
-SECTIONS = 9  # of a tail: a number for each channel of
-OWN_MEAN, OWN_SQUARES, MEAN, VARIANCE, INVERSE, OWN_SLOPE, OWN_PRODUCT, SLOPE, PRODUCT = range(SECTIONS)
+# sections of a tail, each a number for every channel: the block's own mean and squared deviations, the batch's mean,
+# variance and 1 / deviation; going back, the block's own sums of dz and dz z, and the batch's means of them
+OWN_MEAN, OWN_SQUARES, MEAN, VARIANCE, INVERSE, OWN_SLOPE, OWN_PRODUCT, SLOPE, PRODUCT = range(9)
+SECTIONS = 9
 
 
 @inline
@@ -60,24 +62,30 @@ def _sum(work, start, count):
 @kernel
 def affine_forward(params, hyper, work, op, base, stride, blocks, lanes):
     """z = scale x + shift for each channel; op: x, z, positions, channels, scale, shift (each or -1)."""
-    for i in range(blocks * op[3] * op[4]):
-        block, k = base + i // (op[3] * op[4]) * stride, i % (op[3] * op[4])
-        x, z = view(work, block + (op[1] + k) * lanes, lanes), view(work, block + (op[2] + k) * lanes, lanes)
-        scale = params[op[5] + k % op[4]] if op[5] >= 0 else np.float32(1)
-        shift = params[op[6] + k % op[4]] if op[6] >= 0 else np.float32(0)
-        for lane in range(lanes):
-            z[lane] = scale * x[lane] + shift
+    channels, scales, shifts = op[4], op[5], op[6]
+    for i in range(blocks * op[3]):
+        block, p = base + i // op[3] * stride, i % op[3]
+        x = grid(work, block + (op[1] + p * channels) * lanes, channels, lanes)
+        z = grid(work, block + (op[2] + p * channels) * lanes, channels, lanes)
+        for c in range(channels):
+            scale = params[scales + c] if scales >= 0 else np.float32(1)
+            shift = params[shifts + c] if shifts >= 0 else np.float32(0)
+            for lane in range(lanes):
+                z[c, lane] = scale * x[c, lane] + shift
 
 
 @kernel
 def affine_backward(params, hyper, work, op, base, stride, blocks, lanes):
     """dx = scale dz; op: dz, dx, positions, channels, scale (or -1)."""
-    for i in range(blocks * op[3] * op[4]):
-        block, k = base + i // (op[3] * op[4]) * stride, i % (op[3] * op[4])
-        dz, dx = view(work, block + (op[1] + k) * lanes, lanes), view(work, block + (op[2] + k) * lanes, lanes)
-        scale = params[op[5] + k % op[4]] if op[5] >= 0 else np.float32(1)
-        for lane in range(lanes):
-            dx[lane] = scale * dz[lane]
+    channels, scales = op[4], op[5]
+    for i in range(blocks * op[3]):
+        block, p = base + i // op[3] * stride, i % op[3]
+        dz = grid(work, block + (op[1] + p * channels) * lanes, channels, lanes)
+        dx = grid(work, block + (op[2] + p * channels) * lanes, channels, lanes)
+        for c in range(channels):
+            scale = params[scales + c] if scales >= 0 else np.float32(1)
+            for lane in range(lanes):
+                dx[c, lane] = scale * dz[c, lane]
 
 
 @kernel
@@ -256,11 +264,19 @@ def batch_gradient(grads, at, work, op, base, stride, blocks, lanes, first, last
 
 @kernel
 def moving_forward(params, hyper, work, op, base, stride, blocks, lanes):
-    """z = (x - mean) / sqrt(variance + epsilon) of the running averages; op: x, positions, channels, mean, z, hyper."""
-    for i in range(blocks * op[2] * op[3]):
-        block, k = base + i // (op[2] * op[3]) * stride, i % (op[2] * op[3])
-        x, z = view(work, block + (op[1] + k) * lanes, lanes), view(work, block + (op[5] + k) * lanes, lanes)
-        mean, variance = params[op[4] + k % op[3]], params[op[4] + op[3] + k % op[3]]
-        inverse = np.float32(1) / np.sqrt(variance + hyper[op[6]])
-        for lane in range(lanes):
-            z[lane] = (x[lane] - mean) * inverse
+    """z = (x - mean) / sqrt(variance + epsilon) of the running averages.
+
+    Op: x, positions, channels, mean, z, hyper: epsilon; scratch for 1 / deviation.
+    """
+    positions, channels, means = op[2], op[3], op[4]
+    inverse = view(work, base + op[7] * lanes, channels)
+    for c in range(channels):
+        inverse[c] = np.float32(1) / np.sqrt(params[means + channels + c] + hyper[op[6]])
+    for i in range(blocks * positions):
+        block, p = base + i // positions * stride, i % positions
+        x = grid(work, block + (op[1] + p * channels) * lanes, channels, lanes)
+        z = grid(work, block + (op[5] + p * channels) * lanes, channels, lanes)
+        for c in range(channels):
+            mean = params[means + c]
+            for lane in range(lanes):
+                z[c, lane] = (x[c, lane] - mean) * inverse[c]

@@ -67,7 +67,7 @@ class Program:
         self.stages = [0]
         self._places: dict[Value, int] = {graph.input: self.reserve(graph.input.size + 1)}
         self.slopes: dict[Value, int] = {}
-        self.kept: dict[Node, tuple[int, int]] = {}  # what a node's way back needs of its way forward
+        self.kept: dict[Node, tuple[int, ...]] = {}  # what a node's way back needs of its way forward
         self._scratch: list[tuple[list[int], int, int]] = []
         self.forward()
         self.target_columns = self.target_row = self.weight_row = self.total_row = 0
@@ -146,6 +146,8 @@ class Program:
     def forward(self) -> None:
         """Forward operations of every node."""
         for node in self.graph.nodes:
+            if node.kind not in KINDS:
+                raise ValueError(f"no kernels for a node of kind '{node.kind}'; known: {', '.join(KINDS)}")
             KINDS[node.kind][0](self, node)
 
     def backward(self) -> None:
@@ -192,17 +194,6 @@ def _append(hyper: list[float], params: Mapping[str, float]) -> int:
     return len(hyper) - len(params)
 
 
-def regularized(graph: Graph, default: Regularizer | None) -> list[tuple[Parameter, Regularizer]]:
-    """Which parameters a regularizer acts on: the layer's own, or the trainer's."""
-    pairs = []
-    for parameter in graph.parameters:
-        regularizer = parameter.regularizer or default
-        spared = parameter.bias and not parameter.regularizer
-        if regularizer is not None and parameter.trained and (regularizer.biases or not spared):
-            pairs.append((parameter, regularizer))
-    return pairs
-
-
 class UpdateProgram:
     """Operations that turn a gradient into new parameters.
 
@@ -228,7 +219,7 @@ class UpdateProgram:
         self.penalties, self.slopes, self.clips = Table(signature), Table(signature), Table(signature)
         self.masks = Table(signature)
         self.hyper, self.size, self.scratch = hyper, graph.size, 0
-        for parameter, rule in regularized(graph, regularizer):
+        for parameter, rule in graph.penalized(regularizer):
             at = _append(self.hyper, rule.params)
             if rule.penalty is not None:
                 if rule.derivative is None:
@@ -249,11 +240,10 @@ class UpdateProgram:
                 self.masks.add(update.mask, at, parameter.offset, parameter.end, parameter.offset, parameter.mask.size)
         if optimizer is not None:
             self._optimizer(graph, optimizer, dtype)
-        for node in graph.nodes:
-            if "momentum" in node.settings:
-                at = _append(self.hyper, {"rate": 1 - node.settings["momentum"]})
-                for first, last in _runs(list(node.parameters)):
-                    self.updates.add(update.average, at, first, last)
+        for parameter in graph.parameters:
+            if parameter.momentum is not None:
+                at = _append(self.hyper, {"rate": 1 - parameter.momentum})
+                self.updates.add(update.average, at, parameter.offset, parameter.end)
 
     def _optimizer(self, graph: Graph, optimizer: Optimizer, dtype: str) -> None:
         trained = [p for p in graph.parameters if p.trained]

@@ -40,13 +40,13 @@ def bits32(x):
 
 @inline
 def uniform(key, unit):
-    """Number from 0 to below 1, from a lane's key and a unit's number.
+    """Number from 0 to below 1, of 23 bits, from a lane's key and a unit's number.
 
     Two rounds, lest keys yield shifted sequences.
     """
     x = bits32(np.uint32(key ^ np.uint32(np.uint32(unit) * np.uint32(0x9E3779B9))))
     x = bits32(np.uint32(x + key))
-    return np.float32(np.int32(x >> np.uint32(8))) * np.float32(2.0**-24)
+    return np.float32(np.int32(x >> np.uint32(9))) * np.float32(2.0**-23)
 
 
 @inline

@@ -17,11 +17,6 @@ SMALL_STEP = 4e6  # floating-point operations of a step below which one worker i
 NO_FLOATS: dict[str, np.ndarray] = {t: np.empty(0, t) for t in ("float32", "float64")}
 
 
-def flops(graph: Graph) -> int:
-    """Floating-point operations of a training step, for one sample."""
-    return sum(6 * node.products for node in graph.nodes)
-
-
 @dataclass
 class Call:
     """What a call of the driver works on.
@@ -96,7 +91,7 @@ class Runner:
         """Workers, whether they share blocks, and the blocks in a span."""
         blocks = -(-batch // program.tile.lanes)
         size = program.stride * np.dtype(self.dtype).itemsize
-        workers = 1 if batch * flops(self.graph) < SMALL_STEP else max(1, min(self.threads, blocks))
+        workers = 1 if batch * self.graph.flops < SMALL_STEP else max(1, min(self.threads, blocks))
         cached = max(1, host.L2 // size)
         if len(program.stages) > 2:
             return workers, True, blocks  # that all blocks come as far before any goes on

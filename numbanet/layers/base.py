@@ -40,7 +40,14 @@ class Layer:
         dict
             Keyword arguments of the class.
         """
-        return {name: getattr(self, name) for name in inspect.signature(type(self)).parameters}
+        names = list(inspect.signature(type(self)).parameters)
+        missing = [name for name in names if not hasattr(self, name)]
+        if missing:
+            raise TypeError(
+                f"{type(self).__name__} must keep its argument '{missing[0]}' as an attribute of that name, or define "
+                "config()"
+            )
+        return {name: getattr(self, name) for name in names}
 
     def label(self) -> str:
         """What a summary says behind the layer's class.
@@ -87,5 +94,5 @@ def as_sequence(graph: Graph, axes: int) -> None:
 
 def activate(graph: Graph, activation: Activation) -> None:
     """Add an activation behind the graph's output; the identity adds nothing."""
-    if activation is not get("activation", "identity"):
+    if activation != get("activation", "identity"):  # one from a file is another object
         graph.node("activation", graph.output.shape, activation=activation)

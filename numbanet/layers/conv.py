@@ -18,7 +18,10 @@ def _connections(table: Any, filters: int) -> np.ndarray | None:
     """Which input channels feed which output channels."""
     if table is None:
         return None
-    array = np.asarray(table)
+    try:
+        array = np.asarray(table)
+    except ValueError:
+        raise ValueError("connections must be a table with rows of one length") from None
     if array.ndim != 2 or array.shape[1] != filters or not np.isin(array, (0, 1)).all():
         raise ValueError(
             f"connections must be a table of True and False of shape (input channels, {filters}), one column a "
@@ -98,16 +101,17 @@ class _Convolution(Layer):
                 f"{self.dilation} does not fit samples of {(height, width)[-self.axes:]}, padding included; use a "
                 "smaller one, or padding"
             )
-        fan_in = channels
+        fan_in, fan_out = channels, self.filters
         if self.connections is not None:
             if len(self.connections) != channels:
                 raise ValueError(
                     f"layer {graph.path} ({type(self).__name__}): connections has shape {self.connections.shape}, for "
                     f"{len(self.connections)} input channels; samples of shape {shape} have {channels}"
                 )
-            fan_in = max(1, int(self.connections.sum()) // self.filters)
+            wires = int(self.connections.sum())
+            fan_in, fan_out = wires // self.filters, max(1, wires // channels)
         area = int(np.prod(self.kernel_size))
-        declare = partial(graph.parameter, fan_in=area * fan_in, fan_out=area * self.filters)
+        declare = partial(graph.parameter, fan_in=area * fan_in, fan_out=area * fan_out)
         parameters = [
             declare(
                 "kernel", (*self.kernel_size, channels, self.filters), self.kernel_initializer,
@@ -119,8 +123,8 @@ class _Convolution(Layer):
             regularizer = self.bias_regularizer
             parameters.append(declare("bias", units, self.bias_initializer, bias=True, regularizer=regularizer))
         graph.node("convolution", (rows, columns, self.filters), tuple(parameters), window=window)
-        as_sequence(graph, self.axes)
         activate(graph, self.activation)
+        as_sequence(graph, self.axes)
 
     def _pad(self, graph: Graph, window: Window) -> None:
         """The margin, where there is one."""

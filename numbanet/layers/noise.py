@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from numbanet.checks import nonnegative_float
+from numbanet.checks import fraction, nonnegative_float
 from numbanet.graph import Graph
 from numbanet.layers.base import Layer
 
 
 class _Dropout(Layer):
     def __init__(self, rate: float) -> None:
-        self.rate = nonnegative_float("rate", rate)
-        if self.rate >= 1:
-            raise ValueError(f"rate must be at least 0 and below 1, got {rate!r}")
+        self.rate = fraction("rate", rate)
 
     def _drop(self, graph: Graph, units: int) -> None:
         if self.rate:
@@ -43,8 +41,8 @@ class Dropout(_Dropout):
 
     Notes
     -----
-    Chance is a function of the seed, the step, the sample and the element: batches, blocks and threads
-    make no difference. Srivastava et al., Dropout (2014).
+    Chance is a function of the seed, the step, the sample and the element: the order of samples, blocks
+    and threads make no difference. Srivastava et al., Dropout (2014).
     """
 
     def build(self, graph: Graph) -> None:
@@ -113,7 +111,7 @@ class GaussianNoise(Layer):
 
     Notes
     -----
-    Chance is a function of the seed, the step, the sample and the element. Numbers beyond 5.4 standard
+    Chance is a function of the seed, the step, the sample and the element. Numbers beyond 5.3 standard
     deviations do not occur.
     """
 

@@ -47,9 +47,10 @@ class BatchNorm(_Normalization):
 
     Notes
     -----
-    The variance is that of the batch, divided by the number of its values. Weights of samples do not
-    enter it. All of a batch's blocks go forward together, which needs memory for all of them. Ioffe and
-    Szegedy, Batch normalization (2015).
+    The variance is that of the batch, divided by the number of its values. Samples count alike, whatever
+    their weights, and a last batch that is smaller counts as much as any in the running averages. All of a
+    batch's blocks go forward together, which needs memory for all of its samples: half a megabyte each
+    behind a convolution of 28 x 28 with 32 filters. Ioffe and Szegedy, Batch normalization (2015).
     """
 
     def __init__(
@@ -68,11 +69,10 @@ class BatchNorm(_Normalization):
         """
         shape = graph.output.shape
         averages = tuple(
-            graph.parameter(role, shape[-1:], get("initializer", start), fan_in=1, fan_out=1, trained=False)
+            graph.parameter(role, shape[-1:], get("initializer", start), fan_in=1, fan_out=1, momentum=self.momentum)
             for role, start in (("mean", "zeros"), ("variance", "ones"))
         )
-        settings = {"epsilon": self.epsilon, "momentum": self.momentum}
-        graph.node("batch_normalize", shape, averages, settings=settings)
+        graph.node("batch_normalize", shape, averages, settings={"epsilon": self.epsilon})
         self._affine(graph)
 
 

@@ -31,6 +31,8 @@ class Residual(Layer):
     """
 
     def __init__(self, layers: Sequence[Layer], shortcut: Sequence[Layer] = ()) -> None:
+        if isinstance(layers, Layer) or isinstance(shortcut, Layer):
+            raise TypeError("Residual takes lists of layers, such as [Dense(10)]")
         self.layers, self.shortcut = list(layers), list(shortcut)
         if not self.layers:
             raise ValueError("layers is empty; expected at least one layer, such as Dense(10)")

@@ -94,7 +94,7 @@ def fork_forward(program: Program, node: Node) -> None:
 
 
 def fork_backward(program: Program, node: Node) -> None:
-    """dx is the sum of what all readers give."""
+    """dx is the sum of what all readers give; the last one written, which comes first going back, begins it."""
     if node.input not in program.slopes:
         program.slopes[node.input] = program.slope(node.output)
         return

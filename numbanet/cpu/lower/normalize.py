@@ -25,7 +25,7 @@ def channel_gradient(program: Program, parameter: Parameter, slope: int, positio
 
 
 def _scale_and_shift(node: Node) -> tuple[Parameter | None, Parameter | None]:
-    roles = {p.name.rpartition(".")[2]: p for p in node.parameters}
+    roles = {p.role: p for p in node.parameters}
     return roles.get("gamma"), roles.get("beta")
 
 
@@ -81,10 +81,11 @@ def batch_forward(program: Program, node: Node) -> None:
     (positions, channels), mean = _channels(node), node.parameters[0]
     x, z, at = program.place(node.input), program.place(node.output), program.number(node.settings)
     if not program.train:
-        program.passes.add(normalize.moving_forward, x, positions, channels, mean.offset, z, at)
+        program.passes.add(normalize.moving_forward, x, positions, channels, mean.offset, z, at, 0)
+        program.want_scratch(program.passes, 7, channels)
         return
     tail = program.reserve_tail(normalize.SECTIONS * channels)
-    program.kept[node] = tail, 0
+    program.kept[node] = (tail,)
     program.passes.add(normalize.batch_measure, x, positions, channels, tail, 0)
     program.want_scratch(program.passes, 5, channels)
     program.meet()
@@ -93,7 +94,7 @@ def batch_forward(program: Program, node: Node) -> None:
 
 def batch_backward(program: Program, node: Node) -> None:
     """dz becomes dx where it lies; the batch's moments take the place of a gradient."""
-    (positions, channels), (tail, _), mean = _channels(node), program.kept[node], node.parameters[0]
+    (positions, channels), (tail,), mean = _channels(node), program.kept[node], node.parameters[0]
     z, slope = program.place(node.output), program.slope(node.output)
     program.gradients.add(normalize.batch_gradient, mean.offset, 2, channels, tail)
     if node is program.first:
