@@ -227,7 +227,13 @@ class Objective:
 
     @contextmanager
     def on_threads(self, count: int) -> Iterator[None]:
-        """While another number of threads is to take part."""
+        """While another number of threads is to take part.
+
+        Parameters
+        ----------
+        count : int
+            Threads at most.
+        """
         before, self.threads = self.threads, count
         if self._engine is not None:
             self._engine.threads = count

@@ -176,7 +176,7 @@ class Trainer(Objective):
                     self._unprepare()
                 raise
             work = _Work(X, y, weights, validation, outputs, batch_size, shuffle, hooks)
-            with contextlib.suppress(KeyboardInterrupt):
+            with contextlib.suppress(KeyboardInterrupt), _late_interrupt(self):
                 self._run(work)
         return self.history
 
@@ -206,12 +206,11 @@ class Trainer(Objective):
     def _epochs(self, work: _Work, count: int) -> tuple[list[float], int]:
         """Losses of the epochs that ended, and the steps done before one failed, or -1."""
         self._memory = self._engine.memory() if self.schedule and self.schedule.adapt else None
-        with _late_interrupt(self):
-            losses, failed = self._engine.train(
-                self.model.parameters, work.X, work.y.values, work.weights, classes=work.y.classes, batch=work.batch,
-                epochs=count, epoch=self.epochs_done, seed=self.seed, shuffle=work.shuffle, factor=self._factor,
-                outputs=work.outputs,
-            )  # fmt: skip
+        losses, failed = self._engine.train(
+            self.model.parameters, work.X, work.y.values, work.weights, classes=work.y.classes, batch=work.batch,
+            epochs=count, epoch=self.epochs_done, seed=self.seed, shuffle=work.shuffle, factor=self._factor,
+            outputs=work.outputs,
+        )  # fmt: skip
         return [float(loss) for loss in losses], failed
 
     def _epoch_ended(self, work: _Work, loss: float, step: int) -> None:
@@ -311,12 +310,14 @@ class _Work:
 
 @contextlib.contextmanager
 def _late_interrupt(trainer: Trainer) -> Iterator[None]:
-    """Ctrl-C within a compiled call stops training behind it, when weights and books agree."""
+    """Ctrl-C ends training after the epoch, when weights and books agree; a second one ends it where it is."""
     if threading.current_thread() is not threading.main_thread() or signal.getsignal(signal.SIGINT) is None:
         yield
         return
 
     def stop(number: int, frame: Any) -> None:
+        if trainer.stop_training:
+            raise KeyboardInterrupt
         trainer.stop_training = True
 
     before = signal.signal(signal.SIGINT, stop)
