@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -47,33 +47,49 @@ def _layers(context: click.Context, parameter: click.Parameter, value: str) -> t
     return units
 
 
+def _numbers(context: click.Context, parameter: click.Parameter, value: str) -> tuple[float, ...]:
+    try:
+        return tuple(float(part) for part in value.split(","))
+    except ValueError:
+        raise click.BadParameter(f"{value!r}; expected numbers such as 1e-4,1e-3") from None
+
+
+_OPTIONS = (
+    click.option("--target", metavar="NAME", help="Column (name or index) or array that is to be learnt, or, for NPY "
+                 "and IDX, its file.  [default: the last column, an array such as y, or the labels beside the images]"),
+    click.option("--model", type=click.Choice(["dense", "lenet5"]), default="dense", show_default=True,
+                 help="Kind of network; lenet5 is convolutional and takes images of about 28 x 28 pixels."),
+    click.option("--layers", default="128", show_default=True, metavar="UNITS", callback=_layers,
+                 help="Units of the hidden layers of a dense network, such as 64,32; none for a linear model."),
+    click.option("--activation", default="relu", show_default=True, help="Activation of the hidden layers."),
+    click.option("--loss", help="Loss.  [default: softmax_cross_entropy for classes, mean_squared_error for numbers]"),
+    click.option("--optimizer", default="adam", show_default=True, help="Optimiser."),
+    click.option("--learning-rate", type=click.FloatRange(0, min_open=True), help="[default: the optimiser's]"),
+    click.option("--epochs", type=click.IntRange(1), default=200, show_default=True, help="Most epochs."),
+    click.option("--batch-size", type=click.IntRange(1), default=32, show_default=True),
+    click.option("--test-fraction", type=click.FloatRange(0, 1, max_open=True), help="Share of the samples held out to "
+                 "the end.  [default: 0.2, or the test part of mnist and fashion]"),
+    click.option("--patience", type=click.IntRange(1), default=15, show_default=True,
+                 help="Epochs without improvement after which to stop."),
+    click.option("--seed", type=click.IntRange(0), default=0, show_default=True),
+    click.option("--threads", type=click.IntRange(1), help="[default: one a core]"),
+    click.option("--dtype", type=click.Choice(["float32", "float64"]), default="float32", show_default=True),
+    click.option("--output", type=click.Path(path_type=Path, file_okay=False), metavar="FOLDER",
+                 help="Empty or new folder for the results.  [default: runs/NAME-1, runs/NAME-2, ...]"),
+)
+def _options(command: Callable[..., None]) -> Callable[..., None]:
+    """What all commands that train have."""
+    for option in reversed(_OPTIONS):
+        command = option(command)
+    return click.argument("source")(command)
+
+
 @main.command()
-@click.argument("source")
-@click.option("--target", metavar="NAME", help="Column (name or index) or array that is to be learnt, or, for NPY and "
-              "IDX, its file.  [default: the last column, an array such as y, or the labels beside the images]")
-@click.option("--model", type=click.Choice(["dense", "lenet5"]), default="dense", show_default=True,
-              help="Kind of network; lenet5 is convolutional and takes images of about 28 x 28 pixels.")
-@click.option("--layers", default="128", show_default=True, metavar="UNITS", callback=_layers,
-              help="Units of the hidden layers of a dense network, such as 64,32; none for a linear model.")
-@click.option("--activation", default="relu", show_default=True, help="Activation of the hidden layers.")
-@click.option("--loss", help="Loss.  [default: softmax_cross_entropy for classes, mean_squared_error for numbers]")
-@click.option("--optimizer", default="adam", show_default=True, help="Optimiser.")
-@click.option("--learning-rate", type=click.FloatRange(0, min_open=True), help="[default: the optimiser's]")
+@_options
 @click.option("--weight-decay", type=click.FloatRange(0), default=1e-4, show_default=True, help="Strength of the L2 "
               "penalty.")
-@click.option("--epochs", type=click.IntRange(1), default=200, show_default=True, help="Most epochs.")
-@click.option("--batch-size", type=click.IntRange(1), default=32, show_default=True)
 @click.option("--validation-fraction", type=click.FloatRange(0, 1, max_open=True), default=0.1, show_default=True,
               help="Share of the samples that decides when to stop.")
-@click.option("--test-fraction", type=click.FloatRange(0, 1, max_open=True), help="Share of the samples held out to "
-              "the end.  [default: 0.2, or the test part of mnist and fashion]")
-@click.option("--patience", type=click.IntRange(1), default=15, show_default=True,
-              help="Epochs without improvement after which to stop.")
-@click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
-@click.option("--threads", type=click.IntRange(1), help="[default: one a core]")
-@click.option("--dtype", type=click.Choice(["float32", "float64"]), default="float32", show_default=True)
-@click.option("--output", type=click.Path(path_type=Path, file_okay=False), metavar="FOLDER",
-              help="Empty or new folder for the results.  [default: runs/NAME-1, runs/NAME-2, ...]")
 def train(source: str, output: Path | None, **options: Any) -> None:
     """Train a network on SOURCE and test it.
 
@@ -103,6 +119,40 @@ def train(source: str, output: Path | None, **options: Any) -> None:
         _report(dataset, *experiment.test())
         if len(files) < 3:
             click.echo("No picture of the learning curve: pip install 'numbanet[plot]'")
+        click.echo(f"Wrote {', '.join(files)} to {folder}{os.sep}")
+
+
+@main.command()
+@_options
+@click.option("--strengths", default="1e-6,1e-5,1e-4,1e-3,1e-2,1e-1", show_default=True, metavar="NUMBERS",
+              callback=_numbers, help="Strengths of the L2 penalty to try.")
+@click.option("--folds", type=click.IntRange(2), default=5, show_default=True, help="Parts of the data.")
+def tune(source: str, output: Path | None, strengths: tuple[float, ...], folds: int, **options: Any) -> None:
+    """Choose the weight decay for SOURCE by cross-validation.
+
+    SOURCE is as for train. For every strength and fold a network learns from the other folds until its loss on the
+    fold no longer falls. Chosen is the largest strength whose mean loss is within one standard error of the best. With
+    it a network is trained on all but the held-out samples, and tested on those.
+    """
+    with _one_line_errors():
+        from numbanet.experiment import Experiment, load
+        from numbanet.plot import save_picture
+
+        name, dataset, rescale = load(source, options.pop("target"), options["loss"])
+        experiment = Experiment(dataset, rescale=rescale, weight_decay=0.0, validation_fraction=0.0, **options)
+        click.echo(f"{name}: {experiment.describe()}")
+        folder = _new_folder(name, output)
+        try:
+            result = experiment.tune(strengths, folds)
+        except BaseException:
+            folder.rmdir()
+            raise
+        experiment.model.save(folder / "model.numbanet")
+        result.to_csv(folder / "weight_decay.csv")
+        drawn = save_picture(folder / "weight_decay.png", result.plot)
+        click.echo(result.table())
+        _report(dataset, *experiment.test())
+        files = ["model.numbanet", "weight_decay.csv", *["weight_decay.png"] * drawn]
         click.echo(f"Wrote {', '.join(files)} to {folder}{os.sep}")
 
 

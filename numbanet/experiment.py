@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -23,8 +25,9 @@ from numbanet.history import History
 from numbanet.layers import Dense
 from numbanet.model import Sequential
 from numbanet.models import lenet5
-from numbanet.plot import learning_curve
+from numbanet.plot import learning_curve, save_picture
 from numbanet.registry import get
+from numbanet.search import WeightDecayCV, select_weight_decay
 from numbanet.trainer import Trainer
 
 AS_IT_IS: tuple[np.ndarray, np.ndarray] = (np.zeros(1), np.ones(1))  # mean and scale of what stays in its units
@@ -257,20 +260,42 @@ class Experiment:
         """
         self.model.save(folder / "model.numbanet")
         history.to_csv(folder / "history.csv")
-        names = ["model.numbanet", "history.csv"]
-        try:
-            # Without pyplot, which looks for a display.
-            from matplotlib.backends.backend_agg import FigureCanvasAgg
-            from matplotlib.figure import Figure
-        except ImportError:
-            return names
         monitors = [name for name in ("loss", "accuracy") if name in history]
-        figure = Figure(figsize=(4.8 * len(monitors), 3.6), layout="constrained")
-        FigureCanvasAgg(figure)
-        for monitor, ax in zip(monitors, np.atleast_1d(figure.subplots(1, len(monitors))), strict=True):
-            learning_curve(history, ax, monitor=monitor, mode="max" if monitor == "accuracy" else "min")
-        figure.savefig(folder / "learning_curve.png", dpi=120)
-        return [*names, "learning_curve.png"]
+
+        def draw(*axes: Any) -> None:
+            for monitor, ax in zip(monitors, axes, strict=True):
+                learning_curve(history, ax, monitor=monitor, mode="max" if monitor == "accuracy" else "min")
+
+        drawn = save_picture(folder / "learning_curve.png", draw, len(monitors))
+        return ["model.numbanet", "history.csv", *["learning_curve.png"] * drawn]
+
+    def tune(self, strengths: Sequence[float], folds: int) -> WeightDecayCV:
+        """Choose the weight decay by cross-validation, and train with it on all that is not held out.
+
+        Parameters
+        ----------
+        strengths : sequence of float
+            What to try.
+        folds : int
+            Parts of the data.
+
+        Returns
+        -------
+        WeightDecayCV
+            Losses of standardised targets.
+
+        Raises
+        ------
+        ValueError, FloatingPointError
+            If the data can't be used, or no strength could be trained.
+        """
+        result = select_weight_decay(
+            self.model, self._inputs(self.X), self._targets(self.y), loss=self.loss, optimizer=self.optimizer,
+            strengths=strengths, folds=folds, epochs=self.epochs, batch_size=self.batch_size, patience=self.patience,
+            dtype=self.trainer.dtype, seed=self.trainer.seed, threads=self.trainer.threads, progress=True)
+        self.trainer, self.model = result.trainer, result.trainer.model
+        self._restore_units()
+        return result
 
 
 def _as_vectors(dataset: Dataset) -> Dataset:

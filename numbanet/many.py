@@ -30,6 +30,7 @@ def fit_many(
     callbacks: Callable[[], Iterable[Callback]] | None = None,
     threads: int | None = None,
     shuffle: bool = True,
+    progress: bool = False,
 ) -> list[History]:
     """Train many networks at the same time.
 
@@ -60,6 +61,8 @@ def fit_many(
         Networks trained at a time; one for each core by default.
     shuffle : bool, optional
         Whether each epoch visits the samples in a new order.
+    progress : bool, optional
+        Whether to show a progress bar.
 
     Returns
     -------
@@ -80,7 +83,7 @@ def fit_many(
     """
     outcomes = attempt_many(
         trainers, X, y, epochs=epochs, batch_size=batch_size, samples=samples, validation=validation,
-        sample_weight=sample_weight, callbacks=callbacks, threads=threads, shuffle=shuffle,
+        sample_weight=sample_weight, callbacks=callbacks, threads=threads, shuffle=shuffle, progress=progress,
     )  # fmt: skip
     failed = [i for i, outcome in enumerate(outcomes) if isinstance(outcome, Exception)]
     if failed:
@@ -99,6 +102,7 @@ def attempt_many(
     sample_weight: Any,
     callbacks: Callable[[], Iterable[Callback]] | None,
     threads: int | None,
+    progress: bool,
     **options: Any,
 ) -> list[Any]:
     """`fit_many` that returns the exception of a network that failed in place of its history."""
@@ -136,6 +140,10 @@ def attempt_many(
     with ThreadPoolExecutor(count) as pool:
         futures: list[Future[History]] = [pool.submit(fit, i) for i in range(len(trainers))]
         try:
+            if progress:
+                from numbanet.progress import follow
+
+                follow(futures, "networks")
             wait(futures)
         except KeyboardInterrupt:
             pool.shutdown(wait=False, cancel_futures=True)

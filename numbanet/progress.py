@@ -6,6 +6,8 @@ import csv
 import importlib.util
 import os
 import time
+from collections.abc import Sequence
+from concurrent.futures import Future, as_completed
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -73,6 +75,16 @@ class ProgressBar(Callback):
             parts.append(f"{_short(self._epochs * trainer.samples / (self._shown - self._began))}/s")
         self._bar.update(self._task, completed=self._epochs, text="  ".join(parts))
         self._bar.refresh()
+
+
+def follow(futures: Sequence[Future[Any]], what: str) -> None:
+    """Show how many have ended, until all have."""
+    from rich.progress import Progress
+
+    with Progress(console=_console()) as bar:
+        task = bar.add_task(what, total=len(futures))
+        for _ in as_completed(futures):
+            bar.advance(task)
 
 
 def _digits(value: float) -> str:

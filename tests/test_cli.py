@@ -233,3 +233,40 @@ def test_failed_training_leaves_no_folder(folder, monkeypatch):
     monkeypatch.setattr(Experiment, "fit", lambda self: History())
     assert "stopped before the first epoch" in error("digits")
     assert list(Path("runs").iterdir()) == []
+
+
+# Tuning
+
+
+def test_tune(folder):
+    write_flowers("flowers.csv")
+    result = run("tune", "flowers.csv", "--target", "kind", "--layers", "8", "--learning-rate", "0.01",
+                 "--epochs", "40", "--strengths", "0,1e-3,10", "--folds", "3")  # fmt: skip
+    assert result.exit_code == 0, result.output
+    assert float(re.search(r"Held-out accuracy ([0-9.]+) %", result.output)[1]) > 90
+    chosen = next(line for line in result.output.splitlines() if "chosen" in line)
+    assert chosen.split()[0] in ("0", "0.001")
+    with open("runs/flowers-1/weight_decay.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [float(row["weight_decay"]) for row in rows] == [0.0] * 3 + [1e-3] * 3 + [10.0] * 3
+    assert {path.name for path in Path("runs/flowers-1").iterdir()} == {
+        "model.numbanet", "weight_decay.csv", "weight_decay.png"}
+
+
+def test_tune_with_mistakes(folder):
+    write_flowers("flowers.csv")
+    result = run("tune", "flowers.csv", "--strengths", "many")
+    assert "expected numbers such as 1e-4,1e-3" in result.output
+    result = run("tune", "flowers.csv", "--target", "kind", "--folds", "97")
+    assert "Error: folds must be at most the number of samples, 96; got 97" in result.output
+    assert not any(Path("runs").iterdir())
+
+
+def test_lenet_on_images(folder):
+    rng = np.random.default_rng(0)
+    np.savez("small.npz", X=rng.random((60, 20, 20), np.float32), y=np.arange(60) % 3)
+    output = train("small.npz", "--model", "lenet5", "--activation", "tanh", "--epochs", "1", "--batch-size", "64")
+    assert "20x20x1 features, 3 classes" in output
+    assert "network lenet5 tanh, " in output
+    write_flowers("flowers.csv")
+    assert "lenet5 takes images; the samples have 2 features" in error("flowers.csv", "--model", "lenet5")
