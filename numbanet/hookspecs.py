@@ -15,6 +15,7 @@ import pluggy
 from numbanet.spec import Activation, Initializer, Loss, Metric, Optimizer, Regularizer, Schedule
 
 PROJECT = "numbanet"
+API = 1  # version of the plugin interface, by which a plugin may say what it was written for
 
 hookspec = pluggy.HookspecMarker(PROJECT)
 hookimpl = pluggy.HookimplMarker(PROJECT)

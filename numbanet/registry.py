@@ -8,17 +8,16 @@ from __future__ import annotations
 
 import difflib
 import importlib
-import re
 import threading
 import warnings
 from collections.abc import Iterator
-from importlib import metadata
 from typing import Any, NamedTuple, cast
 
 import pluggy
 
 import numbanet
-from numbanet import hookspecs
+from numbanet import _discovery, hookspecs
+from numbanet._discovery import Found, canonical
 from numbanet.spec import Activation, Initializer, Loss, Metric, Optimizer, Plugin, Regularizer, Schedule
 
 KINDS: dict[str, type[Plugin]] = {
@@ -45,6 +44,13 @@ class Entry(NamedTuple):
         return f"{self.distribution} {self.version}"
 
 
+class Failure(NamedTuple):
+    """A plugin that is left out, and why."""
+
+    plugin: Found
+    error: str
+
+
 class Registry:
     """Names of all kinds, filled at first use."""
 
@@ -53,6 +59,8 @@ class Registry:
         self._ready = False
         self._manager: pluggy.PluginManager | None = None
         self._entries: dict[str, dict[str, list[Entry]]] = {kind: {} for kind in KINDS}
+        self._failures: list[Failure] = []
+        self._importer = 0  # thread that imports a plugin, which may ask for names meanwhile
 
     def get(self, kind: str, value: Any, /, **params: float) -> Any:
         """Spec of a kind: an object as it is, or the one of that name.
@@ -93,17 +101,28 @@ class Registry:
         self._load()
         return sorted(self._entries[kind])
 
-    def origin(self, kind: str, name: str) -> tuple[str, str]:
-        """Distribution that a name comes from, and its version."""
-        entry = self._find(kind, name)
-        return entry.distribution, entry.version
+    def entry(self, kind: str, name: str) -> Entry:
+        """What a name stands for, and where it comes from."""
+        return self._find(kind, name)
+
+    def entries(self) -> Iterator[tuple[str, Entry]]:
+        """All that is offered, by kind and name."""
+        self._load()
+        for kind, names in self._entries.items():
+            for name in sorted(names):
+                yield from ((kind, entry) for entry in names[name])
+
+    def failures(self) -> list[Failure]:
+        """Plugins that are left out."""
+        self._load()
+        return list(self._failures)
 
     def _find(self, kind: str, name: str) -> Entry:
         self._load()
         distribution, _, plain = name.rpartition(":")
         entries = self._entries[kind].get(plain, [])
         if distribution:
-            entries = [e for e in entries if _canonical(e.distribution) == _canonical(distribution)]
+            entries = [e for e in entries if canonical(e.distribution) == canonical(distribution)]
         if not entries:
             raise ValueError(self._unknown(kind, name))
         if len(entries) > 1 and entries[0].distribution != OURS:
@@ -119,7 +138,7 @@ class Registry:
         return f"unknown {kind} '{name}'; {hint}Known: {', '.join(known)}"
 
     def _load(self) -> None:
-        if self._ready:
+        if self._ready or threading.get_ident() == self._importer:
             return
         problems: list[str] = []
         with self._lock:
@@ -130,7 +149,7 @@ class Registry:
             try:
                 problems += self._fill()
             except BaseException:  # Ctrl-C, say: the next call begins anew
-                self._manager, self._entries = None, {kind: {} for kind in KINDS}
+                self._manager, self._entries, self._failures = None, {kind: {} for kind in KINDS}, []
                 raise
             self._ready = True
         for problem in problems:
@@ -142,18 +161,29 @@ class Registry:
         for hook in HOOKS:
             module = importlib.import_module(f"numbanet.builtins.{hook.removeprefix('numbanet_')}")
             self._add(module, OURS, numbanet.__version__)
-        for point in metadata.entry_points(group=hookspecs.PROJECT):
-            distribution, version = (point.dist.name, point.dist.version) if point.dist else ("unknown", "unknown")
+        for found in _discovery.wanted():
             try:
-                problems += self._add(point.load(), distribution, version)
-            except Exception as error:  # whatever a plugin does wrong, numbanet works on
-                problems.append(f"plugin '{point.name}' of {distribution} {version} is left out: "
-                                f"{type(error).__name__}: {error}")
+                problems += self._add(found.load(self._importing), found.distribution, found.version)
+            except (Exception, SystemExit) as error:  # whatever a plugin does wrong, numbanet works on
+                reason = f"{type(error).__name__}: {error}"
+                if _discovery.strict():
+                    raise RuntimeError(f"{found} can't be loaded: {reason}") from error
+                self._failures.append(Failure(found, reason))
+                problems.append(f"{found} is left out: {reason} ({_discovery.DISABLED}={found.name} switches it off)")
         return problems
+
+    def _importing(self, thread: int) -> None:
+        self._importer = thread
 
     def _add(self, plugin: Any, distribution: str, version: str) -> list[str]:
         """Take over all that a plugin offers, or nothing; return what its author should know."""
         manager = cast(pluggy.PluginManager, self._manager)
+        version_of_api = getattr(plugin, "NUMBANET_API", hookspecs.API)
+        if version_of_api != hookspecs.API:
+            older = "numbanet" if version_of_api > hookspecs.API else "the plugin"
+            raise ImportError(
+                f"it was written for version {version_of_api} of the plugin interface, and this numbanet has "
+                f"{hookspecs.API}; upgrade {older}")
         try:
             manager.register(plugin)
             manager.check_pending()
@@ -185,11 +215,9 @@ class Registry:
                     yield kind, spec
 
 
-def _canonical(distribution: str) -> str:
-    return re.sub(r"[-_.]+", "-", distribution).lower()
-
-
 _registry = Registry()
 get = _registry.get
 names = _registry.names
-origin = _registry.origin
+entries = _registry.entries
+entry = _registry.entry
+failures = _registry.failures

@@ -1,6 +1,7 @@
 """The command line, as a newcomer meets it."""
 
 import csv
+import json
 import re
 import subprocess
 import sys
@@ -11,7 +12,11 @@ import pytest
 from click.testing import CliRunner
 
 from numbanet import __version__, cli
+from numbanet._discovery import Found
 from numbanet.datasets import Dataset
+from numbanet.registry import Failure
+
+FOUND = Found("broken", "a-broken-one", "1.0", None)
 
 
 @pytest.fixture
@@ -270,3 +275,24 @@ def test_lenet_on_images(folder):
     assert "network lenet5 tanh, " in output
     write_flowers("flowers.csv")
     assert "lenet5 takes images; the samples have 2 features" in error("flowers.csv", "--model", "lenet5")
+
+
+# Plugins
+
+
+def test_list_of_plugins(monkeypatch):
+    from numbanet import listing
+
+    monkeypatch.setattr(listing, "failures", lambda: [Failure(FOUND, "ZeroDivisionError: division by zero")])
+    output = run("plugins").output
+    assert re.search(r"activation +relu +numbanet +[0-9.]+ +given +.*activations.py", output)
+    assert re.search(r"optimizer +adam +numbanet ", output)
+    assert "left out: plugin 'broken' of a-broken-one 1.0: ZeroDivisionError: division by zero" in output
+    rows = json.loads(run("plugins", "--json").output)
+    assert rows[-1] == {
+        "kind": "", "name": "broken", "distribution": "a-broken-one", "version": "1.0", "file": "", "derivative": "",
+        "error": "ZeroDivisionError: division by zero"}  # fmt: skip
+    softmax, = (row for row in rows if (row["kind"], row["name"]) == ("activation", "softmax"))
+    assert softmax["derivative"] == "given"
+    assert Path(softmax["file"]).name == "activations.py"
+    assert {row["kind"] for row in json.loads(run("plugins", "--json", "--kind", "loss").output)} == {"loss"}

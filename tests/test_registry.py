@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from numbanet import registry
+from numbanet import _discovery, registry
 from numbanet.registry import KINDS, Registry
 from numbanet.spec import Activation
 
@@ -52,7 +52,7 @@ def test_built_ins_of_every_kind(kind):
     names = registry.names(kind)
     assert names == sorted(names)
     for name in names:
-        if registry.origin(kind, name)[0] != "numbanet":
+        if registry.entry(kind, name).distribution != "numbanet":
             continue  # of a plugin that happens to be installed
         spec = registry.get(kind, name)
         assert type(spec) is KINDS[kind]
@@ -112,7 +112,7 @@ def test_plugin(install):
     install("my-bells", GAUSSIAN.format(name="bell"), "2.5")
     registry = Registry()
     assert "bell" in registry.names("activation")
-    assert registry.origin("activation", "bell") == ("my-bells", "2.5")
+    assert registry.entry("activation", "bell")[1:] == ("my-bells", "2.5")
     spec = registry.get("activation", "bell")
     assert registry.get("activation", "my-bells:bell") is spec
     assert registry.get("activation", "My_Bells:bell") is spec
@@ -179,14 +179,14 @@ def test_name_of_two_distributions(install):
     with pytest.raises(ValueError, match=r"'bell' is offered by bells-[ab] [\d.]+ and by bells-[ab] [\d.]+; choose"):
         registry.get("activation", "bell")
     assert registry.get("activation", "bells-a:bell") is not registry.get("activation", "bells-b:bell")
-    assert registry.origin("activation", "bells-b:bell") == ("bells-b", "2.2")
+    assert registry.entry("activation", "bells-b:bell")[1:] == ("bells-b", "2.2")
 
 
 def test_built_in_is_not_replaced(install):
     install("my-relu", GAUSSIAN.format(name="relu"))
     registry = Registry()
     with pytest.warns(RuntimeWarning, match="'relu' of my-relu 1.0 does not replace the built-in one"):
-        assert registry.origin("activation", "relu")[0] == "numbanet"
+        assert registry.entry("activation", "relu").distribution == "numbanet"
     assert registry.get("activation", "my-relu:relu").forward(0.0) == 1.0
 
 
@@ -236,3 +236,66 @@ def test_threads_load_once(monkeypatch):
     assert loads == ["numbanet"]
     assert len(found) == 4
     assert all(spec is found[0] for spec in found)
+
+
+# -- switched off, strict, slow, of another time ----------------------------------------------
+
+
+def test_plugins_switched_off(install, monkeypatch):
+    install("bells-a", GAUSSIAN.format(name="bell_a"))
+    install("bells-b", "1 / 0")
+    monkeypatch.setenv("NUMBANET_PLUGINS_DISABLED", "something, Bells_B")
+    assert "bell_a" in Registry().names("activation")
+    monkeypatch.setenv("NUMBANET_PLUGINS_DISABLED", "bells_a,bells_b")
+    assert "bell_a" not in Registry().names("activation")
+
+
+def test_only_some_plugins(install, monkeypatch):
+    install("bells-a", GAUSSIAN.format(name="bell_a"))
+    install("bells-b", GAUSSIAN.format(name="bell_b"))
+    for value, expected in (("bells-b", {"bell_b"}), ("", set()), ("bells-a,bells-b", {"bell_a", "bell_b"})):
+        monkeypatch.setenv("NUMBANET_LOAD_PLUGINS", value)
+        assert {"bell_a", "bell_b"} & set(Registry().names("activation")) == expected
+
+
+def test_strict(install, monkeypatch):
+    install("a-broken-one", "1 / 0", "0.3")
+    monkeypatch.setenv("NUMBANET_STRICT_PLUGINS", "1")
+    with pytest.raises(RuntimeError, match=r"plugin 'a_broken_one' of a-broken-one 0\.3 can't be loaded: ZeroDivision"):
+        Registry().get("activation", "relu")
+    monkeypatch.setenv("NUMBANET_STRICT_PLUGINS", "0")
+    with pytest.warns(RuntimeWarning, match=r"left out: Zero.* \(NUMBANET_PLUGINS_DISABLED=a_broken_one switches it"):
+        Registry().get("activation", "relu")
+
+
+def test_an_import_that_never_ends(install, monkeypatch):
+    install("endless", "import time\nimport sys\nwhile not hasattr(sys, 'enough'): time.sleep(0.01)\n")
+    monkeypatch.setattr(_discovery, "SECONDS", 0.2)
+    registry = Registry()
+    with pytest.warns(RuntimeWarning, match="its import has not ended after 0.2 s"):
+        assert registry.get("activation", "relu").name == "relu"
+    monkeypatch.setattr(sys, "enough", True, raising=False)
+    for thread in threading.enumerate():
+        if thread.name.startswith("numbanet imports"):
+            thread.join(10)
+
+
+def test_a_plugin_that_wants_to_end_the_program(install):
+    install("the-end", "raise SystemExit(3)")
+    with pytest.warns(RuntimeWarning, match="SystemExit: 3"):
+        assert Registry().get("loss", "huber").name == "huber"
+
+
+@pytest.mark.parametrize(("version", "what"), [(2, "numbanet"), (0, "the plugin")])
+def test_another_version_of_the_interface(install, version, what):
+    install("of-another-time", f"NUMBANET_API = {version}\n" + GAUSSIAN.format(name="bell"))
+    registry = Registry()
+    with pytest.warns(RuntimeWarning, match=f"written for version {version} .* this numbanet has 1; upgrade {what}"):
+        assert "bell" not in registry.names("activation")
+    (failure,) = registry.failures()
+    assert failure.plugin.distribution == "of-another-time"
+
+
+def test_the_version_of_the_interface(install):
+    install("of-today", "NUMBANET_API = 1\n" + GAUSSIAN.format(name="bell"))
+    assert "bell" in Registry().names("activation")

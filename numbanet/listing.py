@@ -1,0 +1,57 @@
+"""What plugins offer, and which are left out, as a table."""
+
+from __future__ import annotations
+
+import inspect
+from dataclasses import fields
+from typing import Any
+
+from numbanet.registry import entries, failures
+from numbanet.spec import Plugin
+
+DERIVABLE = ("activation", "loss", "regularizer")
+
+
+def _formulas(spec: Plugin) -> list[Any]:
+    """Functions that a plugin consists of."""
+    return [value for field in fields(spec) if callable(value := getattr(spec, field.name))]
+
+
+def _file(spec: Plugin) -> str:
+    try:
+        return inspect.getsourcefile(_formulas(spec)[0]) or ""
+    except (IndexError, TypeError):
+        return ""
+
+
+def rows(name: str | None = None) -> list[dict[str, Any]]:
+    """One for each name that is offered, then one for each plugin that is left out.
+
+    Parameters
+    ----------
+    name : str, optional
+        Only what has this name.
+
+    Returns
+    -------
+    list of dict
+        With "kind", "name", "distribution", "version", "file", "derivative" ("given", "derived" or "none"; empty where
+        the kind has none) and "error".
+    """
+    table = []
+    for kind, entry in entries():
+        spec = entry.spec
+        derivative = ""
+        if kind in DERIVABLE and getattr(spec, "penalty", True) is not None:
+            given = getattr(spec, "derivative", None) is not None or getattr(spec, "row", False)
+            derivative = "derived" if getattr(spec, "derived", False) else "given" if given else "none"
+        table.append({
+            "kind": kind, "name": spec.name, "distribution": entry.distribution, "version": entry.version,
+            "file": _file(spec), "derivative": derivative, "error": "",
+        })  # fmt: skip
+    for plugin, error in failures():
+        table.append({
+            "kind": "", "name": plugin.name, "distribution": plugin.distribution, "version": plugin.version,
+            "file": "", "derivative": "", "error": error,
+        })  # fmt: skip
+    return [row for row in table if name in (None, row["name"])]
