@@ -81,3 +81,23 @@ def new_predictor(graph: Graph, dtype: str) -> Any:
 
     with _told(dtype):
         return Predictor(graph, dtype)
+
+
+def kernel_text(graph: Graph, dtype: str) -> str | None:
+    """LLVM's code of a model's forward kernels, or None where nothing is compiled.
+
+    Parameters
+    ----------
+    graph : Graph
+        The model.
+    dtype : str
+        Working type.
+
+    Returns
+    -------
+    str or None
+        As LLVM has optimised it.
+    """
+    from numbanet.cpu.predictor import Predictor
+
+    return Predictor(graph, dtype).code()

@@ -104,6 +104,13 @@ def address(function: Any, signature: Any) -> int:
     return _addresses[key]
 
 
+def code(function: Any, signature: Any) -> str:
+    """What LLVM makes of a kernel; compiled anew, for nothing can be told of one from the disk cache."""
+    fresh = numba.njit(nogil=True, no_cfunc_wrapper=True, **OPTIONS)(function.py_func)
+    fresh.compile(signature)
+    return fresh.inspect_llvm(signature.args)
+
+
 if config.DISABLE_JIT:
 
     def invoke(address: int, *args: Any) -> None:

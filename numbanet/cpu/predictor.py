@@ -5,9 +5,10 @@ from __future__ import annotations
 import threading
 
 import numpy as np
+from numba import config
 
 from numbanet.cpu import host
-from numbanet.cpu.jit import inline, invoke, kernel
+from numbanet.cpu.jit import code, inline, invoke, kernel, signatures
 from numbanet.cpu.lanes import COUNT, gather, last_lanes, scatter
 from numbanet.cpu.memory import aligned, flat, view
 from numbanet.cpu.plan import WIDTH
@@ -84,6 +85,13 @@ class Predictor:
             program.stride, self.span, tile.lanes, tile.vector, tile.narrow, program.place(graph.input),
             program.place(graph.output),
         )  # fmt: skip
+
+    def code(self) -> str | None:
+        """What LLVM has made of the kernels, or None where nothing is compiled."""
+        if config.DISABLE_JIT:
+            return None
+        signature = signatures(str(self.type))[0]
+        return "\n".join(code(kernel, signature) for kernel in self._program.passes.kernels)
 
     def __call__(self, params: np.ndarray, samples: np.ndarray) -> np.ndarray | None:
         """Outputs of samples of the right type and shape, or None if a sample is not finite."""
