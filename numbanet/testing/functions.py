@@ -127,7 +127,7 @@ def check_initializer(initializer: str | Initializer) -> Report:
                 for _ in range(2)
             ]
             assert np.isfinite(values[0]).all(), "a value is not finite"
-            assert np.array_equal(*values), "the same generator gives other values: draw from rng alone"
+            assert np.array_equal(values[0], values[1]), "the same generator gives other values: draw from rng alone"
     return report.finish()
 
 
