@@ -17,6 +17,7 @@ _MODULES = {
         "StepDecay", "TruncatedNormal",
     ],
     "callbacks": ["Callback", "EarlyStopping", "LambdaCallback", "ModelCheckpoint", "ReduceLROnPlateau"],
+    "checkpoint": ["Checkpoint"],
     "ensemble": ["Ensemble"],
     "history": ["History"],
     "hookspecs": ["hookimpl"],

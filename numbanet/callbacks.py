@@ -27,7 +27,17 @@ class Callback:
     A callback may read ``trainer.model``, ``history``, ``metrics``, ``epochs`` (planned in this fit), ``epochs_done``,
     ``log_names`` (what every epoch will log, in order) and ``samples`` (trained on in an epoch), and may set
     ``trainer.learning_rate`` and ``trainer.stop_training``.
+
+    Attributes
+    ----------
+    last : bool
+        Whether it is called behind those that are not.
+    remembered : tuple of str
+        Attributes that a checkpoint keeps: numbers, None, or lists of arrays.
     """
+
+    last = False
+    remembered: tuple[str, ...] = ()
 
     def on_train_begin(self, trainer: Any) -> None:
         """Called before the first epoch.
@@ -167,6 +177,8 @@ class EarlyStopping(_Monitor):
         For bad arguments; in `fit`, where the quantity isn't logged.
     """
 
+    remembered = ("best", "best_epoch", "_waited", "_weights")
+
     def __init__(self, monitor: str | None = "val_loss", patience: int = 5, min_delta: float = 0.0,
                  mode: str = "auto") -> None:
         super().__init__(monitor, mode, min_delta)
@@ -219,6 +231,8 @@ class ReduceLROnPlateau(_Monitor):
         For bad arguments; in `fit`, where the quantity isn't logged.
     """
 
+    remembered = ("best", "best_epoch", "_waited", "_resting")
+
     def __init__(self, monitor: str | None = "val_loss", factor: float = 0.5, patience: int = 5, min_delta: float = 0.0,
                  cooldown: int = 0, min_learning_rate: float = 0.0, mode: str = "auto") -> None:
         super().__init__(monitor, mode, min_delta)
@@ -266,6 +280,8 @@ class ModelCheckpoint(_Monitor):
     ValueError, TypeError
         For bad arguments; in `fit`, where the quantity isn't logged.
     """
+
+    remembered = ("best", "best_epoch")
 
     def __init__(self, path: str | os.PathLike[str], monitor: str | None = "val_loss", save_best_only: bool = False,
                  mode: str = "auto") -> None:

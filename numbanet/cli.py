@@ -90,7 +90,10 @@ def _options(command: Callable[..., None]) -> Callable[..., None]:
               "penalty.")
 @click.option("--validation-fraction", type=click.FloatRange(0, 1, max_open=True), default=0.1, show_default=True,
               help="Share of the samples that decides when to stop.")
-def train(source: str, output: Path | None, **options: Any) -> None:
+@click.option("--checkpoint", type=click.Path(path_type=Path, file_okay=False), metavar="FOLDER",
+              help="Write all that training goes on from there, after every epoch.")
+@click.option("--resume", is_flag=True, help="Go on from the newest checkpoint in that folder.")
+def train(source: str, output: Path | None, checkpoint: Path | None, resume: bool, **options: Any) -> None:
     """Train a network on SOURCE and test it.
 
     SOURCE is "digits" (scikit-learn's bundled images), "mnist", "fashion" (Fashion-MNIST), or a CSV, NPY, NPZ or IDX
@@ -99,14 +102,17 @@ def train(source: str, output: Path | None, **options: Any) -> None:
     standardised for training; the model that is saved takes and gives the original units.
     """
     with _one_line_errors():
-        from numbanet.experiment import Experiment, load
+        from numbanet.experiment import Experiment
+        from numbanet.sources import load
 
+        if resume and checkpoint is None:
+            raise click.UsageError("--resume needs --checkpoint FOLDER")
         name, dataset, rescale = load(source, options.pop("target"), options["loss"])
         experiment = Experiment(dataset, rescale=rescale, **options)
         click.echo(f"{name}: {experiment.describe()}")
         folder = _new_folder(name, output)
         try:
-            history = experiment.fit()
+            history = experiment.fit(checkpoint, resume)
             if not history.epochs:
                 raise click.ClickException("stopped before the first epoch ended: nothing is written")
             files = experiment.save(folder, history)
@@ -135,8 +141,9 @@ def tune(source: str, output: Path | None, strengths: tuple[float, ...], folds: 
     it a network is trained on all but the held-out samples, and tested on those.
     """
     with _one_line_errors():
-        from numbanet.experiment import Experiment, load
+        from numbanet.experiment import Experiment
         from numbanet.plot import save_picture
+        from numbanet.sources import load
 
         name, dataset, rescale = load(source, options.pop("target"), options["loss"])
         experiment = Experiment(dataset, rescale=rescale, weight_decay=0.0, validation_fraction=0.0, **options)

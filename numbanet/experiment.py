@@ -9,18 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from numbanet.callbacks import EarlyStopping
-from numbanet.checks import real_array
-from numbanet.data import as_features
-from numbanet.datasets import (
-    FASHION_MNIST_CLASSES,
-    Dataset,
-    load_digits,
-    load_fashion_mnist,
-    load_file,
-    load_mnist,
-    split,
-)
+from numbanet.callbacks import Callback, EarlyStopping
+from numbanet.checkpoint import Checkpoint
+from numbanet.datasets import Dataset, split
 from numbanet.history import History
 from numbanet.layers import Dense
 from numbanet.model import Sequential
@@ -31,55 +22,7 @@ from numbanet.search import WeightDecayCV, select_weight_decay
 from numbanet.trainer import Trainer
 
 AS_IT_IS: tuple[np.ndarray, np.ndarray] = (np.zeros(1), np.ones(1))  # mean and scale of what stays in its units
-DIGITS = [str(digit) for digit in range(10)]
 TEST_FRACTION = 0.2  # where the data has no test part of its own
-
-
-def load(source: str, target: str | None = None, loss: str | None = None) -> tuple[str, Dataset, bool]:
-    """The data that a source names.
-
-    Parameters
-    ----------
-    source : str
-        "digits", "mnist", "fashion" or a file.
-    target : str, optional
-        As for `load_file`.
-    loss : str, optional
-        Loss to be used, which may decide what whole numbers are.
-
-    Returns
-    -------
-    name : str
-        What to call the run.
-    dataset : Dataset
-        Samples as vectors, or as images of shape (height, width, channels).
-    rescale : bool
-        Whether features are to be rescaled; images of floats are not.
-
-    Raises
-    ------
-    ValueError, OSError, ImportError
-        If there is no such file, or it can't be used.
-    """
-    if source == "digits":
-        X, y = load_digits(images=True)
-        return source, Dataset(X, y, "classification", DIGITS), False
-    if source in ("mnist", "fashion"):
-        (X, y), (X_test, y_test) = load_mnist() if source == "mnist" else load_fashion_mnist()
-        classes = DIGITS if source == "mnist" else list(FASHION_MNIST_CLASSES)
-        return source, Dataset(X, y, "classification", classes, (X_test, y_test)), False
-    if not Path(source).is_file():
-        raise FileNotFoundError(f"SOURCE must be 'digits', 'mnist', 'fashion' or a file; found no file '{source}'")
-    task = None
-    if loss is not None:
-        task = "classification" if get("loss", loss).targets in ("classes", "binary", "sign") else "regression"
-    dataset = load_file(source, target, task=task)
-    scaled = dataset.X.ndim > 2 and dataset.X.dtype != np.uint8
-    X = real_array(dataset.X, "X")
-    X = as_features(X if X.ndim > 1 else X[:, None], dtype=X.dtype)  # a bad value is named by its row in the file
-    if X.ndim == 3:
-        X = X[..., None]
-    return Path(source).name.split(".")[0], Dataset(X, dataset.y, dataset.task, dataset.classes), not scaled
 
 
 class Experiment:
@@ -188,8 +131,15 @@ class Experiment:
                 f"{len(self.X_validation):,} to validate, {len(self.X_test):,} held out\n"
                 f"network {self.network}, {self.optimizer.name}, {self.loss.name}")
 
-    def fit(self) -> History:
+    def fit(self, checkpoint: Path | None = None, resume: bool = False) -> History:
         """Train with a progress bar, until the validation loss no longer improves.
+
+        Parameters
+        ----------
+        checkpoint : Path, optional
+            Folder for checkpoints.
+        resume : bool
+            Whether to go on from the newest there.
 
         Returns
         -------
@@ -199,14 +149,24 @@ class Experiment:
         Raises
         ------
         ValueError
-            If the data can't be used.
+            If the data can't be used, or a checkpoint is that of another run.
+        FileNotFoundError
+            If there is no checkpoint to go on from.
         """
+        epochs = self.epochs
+        callbacks: list[Callback] = [EarlyStopping("auto", patience=self.patience)]
+        if checkpoint is not None:
+            if resume:
+                epochs = self.trainer.resume(checkpoint)
+                if not epochs:
+                    raise ValueError(f"the run of '{checkpoint}' has had all its epochs")
+            callbacks.append(Checkpoint(checkpoint))
         validation = None
         if len(self.X_validation):
             validation = (self._inputs(self.X_validation), self._targets(self.y_validation))
         history = self.trainer.fit(
-            self._inputs(self.X), self._targets(self.y), epochs=self.epochs, batch_size=self.batch_size,
-            validation_data=validation, callbacks=[EarlyStopping("auto", patience=self.patience)], progress=True)
+            self._inputs(self.X), self._targets(self.y), epochs=epochs, batch_size=self.batch_size,
+            validation_data=validation, callbacks=callbacks, progress=True)
         self._restore_units()
         return history
 

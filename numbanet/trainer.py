@@ -15,19 +15,20 @@ import numpy as np
 
 from numbanet.backend import new_predictor
 from numbanet.callbacks import Callback
+from numbanet.checkpoint import recall
 from numbanet.checks import positive_float, positive_int
 from numbanet.data import Targets
 from numbanet.graph import Graph
 from numbanet.history import History
 from numbanet.model import Sequential
-from numbanet.objective import Objective
+from numbanet.resumable import Resumable
 from numbanet.spec import Loss, Metric, Optimizer, Regularizer
 
 RESTLESS = ("batch_normalize", "dropout", "gaussian_noise")  # kinds of nodes that are others in training
 CALL = 0.2  # seconds that one compiled call should last where nothing happens between epochs
 
 
-class Trainer(Objective):
+class Trainer(Resumable):
     """Trains a model.
 
     Parameters
@@ -86,11 +87,10 @@ class Trainer(Objective):
             model, loss, optimizer, regularizer=regularizer, metrics=metrics, dtype=dtype, threads=threads, seed=seed,
             device=device, deterministic=deterministic,
         )  # fmt: skip
-        self.history = History()
-        self.epochs_done = self.epochs = self.samples = 0
+        self.epochs = self.samples = 0
         self.stop_training = False
         self.log_names: list[str] = []
-        self._factor, self._error = 1.0, math.inf
+        self._error = math.inf
         self._memory: Any = None
 
     # -- training -----------------------------------------------------------------------
@@ -158,19 +158,27 @@ class Trainer(Objective):
 
             hooks.append(ProgressBar())
         self.epochs, self.samples, self.stop_training = epochs, len(X), False
+        self._hooks, self._end = hooks, self.epochs_done + epochs
         names = ["loss", *(m.name for m in self.metrics)]
         self.log_names = [*names, *(f"val_{n}" for n in names if validation), "learning_rate"]
         built = self.model.built
         with contextlib.ExitStack() as ends:
+            ends.callback(self._forget_hooks)
             for hook in hooks:
                 ends.callback(hook.on_train_end, self)
             outputs = np.zeros((len(X), graph.output.size), self.dtype) if self.metrics else None
             try:
                 self._prepare(graph, y.classes)
+                if self._saved:
+                    state, arrays = self._saved
+                    self._engine.restore(arrays["states"], state["since_reset"], state["steps"])
                 if outputs is not None:
                     self._metrics(y, outputs, weights)  # one that can't take these targets fails before a step
                 for hook in hooks:
                     hook.on_train_begin(self)
+                if self._saved:
+                    recall(hooks, *self._saved)
+                    self._saved = None
             except BaseException:
                 if not built:
                     self._unprepare()
@@ -179,6 +187,9 @@ class Trainer(Objective):
             with contextlib.suppress(KeyboardInterrupt), _late_interrupt(self):
                 self._run(work)
         return self.history
+
+    def _forget_hooks(self) -> None:
+        self._hooks = []  # a trainer can be pickled, whatever its callbacks are
 
     def _run(self, work: _Work) -> None:
         """Epoch after epoch; several in one call where nothing happens between them."""
@@ -334,7 +345,7 @@ def _hooks(callbacks: Any) -> list[Callback]:
     for hook in hooks:
         if not isinstance(hook, Callback):
             raise TypeError(f"callbacks must be an iterable of Callback objects, got {hook!r}")
-    return hooks
+    return sorted(hooks, key=lambda hook: hook.last)
 
 
 def _validation(data: Sequence[Any]) -> tuple[Any, Any, Any]:

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
+import numbanet as nn
 from numbanet import __version__, cli
 from numbanet._discovery import Found
 from numbanet.datasets import Dataset
@@ -154,11 +155,11 @@ def test_table_in_any_units(folder):
 
 @pytest.mark.parametrize("source", ["mnist", "fashion"])
 def test_test_part_of_its_own(folder, monkeypatch, source):
-    from numbanet import experiment
+    from numbanet import sources
 
     rng = np.random.default_rng(0)
     parts = [(rng.random((n, 28, 28, 1), np.float32), np.arange(n) % 10) for n in (40, 20)]
-    monkeypatch.setattr(experiment, {"mnist": "load_mnist", "fashion": "load_fashion_mnist"}[source], lambda: parts)
+    monkeypatch.setattr(sources, {"mnist": "load_mnist", "fashion": "load_fashion_mnist"}[source], lambda: parts)
     output = train(source, "--layers", "none", "--epochs", "1")
     assert "60 samples, 784 features, 10 classes; 36 to train, 4 to validate, 20 held out" in output
     assert "of 20)" in output
@@ -230,14 +231,31 @@ def test_failed_training_leaves_no_folder(folder, monkeypatch):
     from numbanet.experiment import Experiment
     from numbanet.history import History
 
-    def fit(self):
+    def fit(self, *where):
         raise ValueError("loss is not finite")
 
     monkeypatch.setattr(Experiment, "fit", fit)
     assert error("digits") == "Error: loss is not finite"
-    monkeypatch.setattr(Experiment, "fit", lambda self: History())
+    monkeypatch.setattr(Experiment, "fit", lambda self, *where: History())
     assert "stopped before the first epoch" in error("digits")
     assert list(Path("runs").iterdir()) == []
+
+
+def test_killed_and_resumed(folder):
+    write_flowers("flowers.csv")
+    arguments = ["flowers.csv", "--target", "kind", "--layers", "8", "--seed", "3"]
+    whole = train(*arguments, "--epochs", "6", "--output", "whole")
+    train(*arguments, "--epochs", "6", "--checkpoint", "kept", "--output", "first")
+    Path("kept/checkpoint-00000006.safetensors").unlink()  # as if it had ended before
+    again = train(*arguments, "--epochs", "6", "--checkpoint", "kept", "--resume", "--output", "again")
+    line = next(line for line in whole.splitlines() if "Held-out" in line)
+    assert line in again
+    models = [nn.load(f"{folder}/model.numbanet") for folder in ("whole", "again")]
+    np.testing.assert_array_equal(models[0].parameters, models[1].parameters)
+    assert "has had all its epochs" in error(*arguments, "--checkpoint", "kept", "--resume")
+    assert "needs --checkpoint FOLDER" in error(*arguments, "--resume")
+    assert "no checkpoint in 'nothing'" in error(*arguments, "--checkpoint", "nothing", "--resume")
+    assert "of another regularizer" in error(*arguments, "--weight-decay", "1", "--checkpoint", "kept", "--resume")
 
 
 # Tuning

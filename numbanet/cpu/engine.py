@@ -134,6 +134,10 @@ class Engine:
         """What the optimiser remembers: its states, and the steps they are made of."""
         return self.states.copy(), self.steps_since_reset
 
+    def restore(self, states: np.ndarray, since_reset: int, done: int) -> None:
+        """Go on from what `memory` gave, after so many steps."""
+        self.states, self.steps_since_reset, self.steps_done = states.copy(), since_reset, done
+
     def prepare(self, classes: bool) -> None:
         """Compile, or load, what training needs.
 
