@@ -149,15 +149,6 @@ def gaussian_derivative(x, y):
     return -2.0 * limited(x, 1e18) * y
 
 
-def arctan(x):
-    """atan(x), between -pi / 2 and pi / 2."""
-    return math.atan(x)
-
-
-def arctan_derivative(x, y):
-    return 1.0 / (1.0 + x * x)
-
-
 def isru(x, alpha):
     """x / sqrt(1 + alpha x^2), the inverse square root unit (Carlile et al., 2017)."""
     scale = math.sqrt(alpha)
@@ -225,7 +216,6 @@ def numbanet_activations() -> Iterable[Activation]:
         Activation("squared_relu", forward=squared_relu, derivative=squared_relu_derivative),
         Activation("bent_identity", forward=bent_identity, derivative=bent_identity_derivative),
         Activation("gaussian", forward=gaussian, derivative=gaussian_derivative),
-        Activation("arctan", forward=arctan, derivative=arctan_derivative),
         Activation("isru", forward=isru, derivative=isru_derivative, params={"alpha": 1.0}, bounds={"alpha": above}),
         Activation("isrlu", forward=isrlu, derivative=isrlu_derivative, params={"alpha": 1.0},
                    bounds={"alpha": above}),

@@ -9,12 +9,12 @@ NUMBANET_API = 1
 
 
 def template(x, alpha):
-    """atan(alpha x) / alpha: a sigmoid of slope 1 at 0 that levels off at ±pi / (2 alpha)."""
-    return math.atan(alpha * x) / alpha
+    """tanh(alpha x) / alpha: a sigmoid of slope 1 at 0 that levels off at ±1 / alpha."""
+    return math.tanh(alpha * x) / alpha
 
 
 def template_derivative(x, y, alpha):
-    return 1.0 / (1.0 + alpha * x * (alpha * x))
+    return 1.0 - alpha * y * (alpha * y)
 
 
 @hookimpl

@@ -5,6 +5,7 @@ import pytest
 from scipy import special
 
 import numbanet as nn
+from numbanet.testing import check_loss
 from numbanet_losses_robust import numbanet_losses
 
 ERRORS = np.concatenate([np.linspace(-15, 15, 121), np.random.default_rng(0).normal(size=40)])
@@ -81,6 +82,11 @@ def test_derivative_against_differences(case):
     errors = np.array([e for e in ERRORS if all(abs(e - kink) > 1e-3 for kink in kinks)])
     differences = (of(spec.loss, spec, errors + h) - of(spec.loss, spec, errors - h)) / (2 * h)
     np.testing.assert_allclose(of(spec.derivative, spec, errors), differences, rtol=1e-6, atol=1e-8)
+
+
+@pytest.mark.parametrize("name", sorted({name for name, *_ in CASES}))
+def test_as_a_plugin(name):
+    check_loss(name)
 
 
 def test_extremes(case):
