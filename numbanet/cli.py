@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from numbanet import __version__
+from numbanet.plugin_commands import plugins
 
 if TYPE_CHECKING:
     import numpy as np
@@ -228,48 +229,4 @@ def _new_folder(name: str, output: Path | None) -> Path:
             return folder
 
 
-@main.group(invoke_without_command=True)
-@click.option("--json", "as_json", is_flag=True, help="For programs.")
-@click.option("--kind", help="Only this kind, such as activation.")
-@click.pass_context
-def plugins(context: click.Context, as_json: bool, kind: str | None) -> None:
-    """List what plugins offer, the built-in ones included.
-
-    Each name with its kind, distribution and version, file, and whether its derivative is given or derived; then the
-    plugins that could not be loaded, and why.
-    """
-    if context.invoked_subcommand:
-        return
-    import json
-    import warnings
-
-    from numbanet.listing import rows
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # what is left out is in the table
-        found = [row for row in rows() if kind in (None, row["kind"])]
-    if as_json:
-        click.echo(json.dumps(found, indent=1))
-        return
-    _show_plugins(found)
-
-
-def _show_plugins(found: list[dict[str, Any]]) -> None:
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    console, table = Console(), Table(box=None, pad_edge=False)
-    if not console.is_terminal:
-        console.width = 200  # nothing to fit into
-    for heading in ("kind", "name", "distribution", "version", "derivative", "file"):
-        table.add_column(heading, no_wrap=heading != "file")
-    for row in found:
-        if not row["error"]:
-            cells = [row[key] for key in ("kind", "name", "distribution", "version", "derivative", "file")]
-            table.add_row(*map(Text, cells))
-    console.print(table)
-    for row in found:
-        if row["error"]:
-            where = f"plugin '{row['name']}' of {row['distribution']} {row['version']}"
-            console.print(Text(f"left out: {where}: {row['error']}", "red"))
+main.add_command(plugins)

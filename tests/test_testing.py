@@ -91,6 +91,14 @@ def test_regularizers():
             w[j] = w[j] / 2
 
     fails(testing.check_regularizer, nn.Regularizer("tried", project=halve), match="FAIL  projecting twice")
+    testing.check_regularizer(nn.Regularizer("tried", project=halve), idempotent=False)
+
+
+def test_square_root_of_what_may_be_negative():
+    """LLVM calls the C library in the rest of a loop, but the loop has vectors."""
+    root = nn.Activation("tried", forward=lambda x, b: math.sqrt(x * x + b),
+                         derivative=lambda x, y, b: x / y, params={"b": 1.0})  # fmt: skip
+    testing.check_activation(root)
 
 
 @pytest.mark.compiled

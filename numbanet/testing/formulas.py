@@ -137,7 +137,7 @@ def check_loss(loss: str | Loss) -> Report:
     return report.finish()
 
 
-def check_regularizer(regularizer: str | Regularizer) -> Report:
+def check_regularizer(regularizer: str | Regularizer, *, idempotent: bool = True) -> Report:
     """Check a regularizer.
 
     The derivative is that of the penalty; penalty and projection are finite; projecting twice is projecting once;
@@ -147,6 +147,9 @@ def check_regularizer(regularizer: str | Regularizer) -> Report:
     ----------
     regularizer : str or Regularizer
         Name, or an object.
+    idempotent : bool
+        Whether projecting twice must be projecting once. A constraint does so; a proximal step, which shrinks weights
+        anew after every step, does not.
 
     Returns
     -------
@@ -174,7 +177,7 @@ def check_regularizer(regularizer: str | Regularizer) -> Report:
                 [Dense(4, "tanh"), Dense(2)], "mean_squared_error", np.random.default_rng(1).normal(size=2), spec
             )
     if spec.project is not None:
-        with report.checking("projecting twice is projecting once"):
+        with report.checking("projecting twice is projecting once" if idempotent else "projections are finite"):
             rows = np.random.default_rng(2).normal(0, 3, (20, 6))
             once = rows.copy()
             for row in once:
@@ -183,7 +186,8 @@ def check_regularizer(regularizer: str | Regularizer) -> Report:
             for row in twice:
                 spec.project(row, *params)
             assert np.isfinite(once).all(), "a projected weight is not finite"
-            _close(twice, once, rows, 1e-9)
+            if idempotent:
+                _close(twice, once, rows, 1e-9)
     from numbanet.trainer import Trainer
 
     for dtype in TYPES:
@@ -224,7 +228,8 @@ def _check_code(code: str | None, dtype: str) -> None:
     name, other = ("float", "double") if dtype == "float32" else ("double", "float")
     wrong = [line.strip() for line in code.splitlines() if f"x {other}>" in line or f" fmul {other} " in line]
     assert not wrong, f"the compiled loop has {other} numbers: {wrong[0]}"
-    calls = sorted(set(re.findall(rf"call [^@\n]*{name} @(?!llvm)([\w.]+)\(", code)))
+    # a square root of what may be negative is a call in the rest that a loop of vectors leaves
+    calls = sorted(set(re.findall(rf"call [^@\n]*{name} @(?!llvm|sqrtf?\()([\w.]+)\(", code)))
     assert not calls, f"the compiled loop calls {', '.join(calls)} for single numbers, which no vector does"
     assert f"x {name}>" in code, "the compiled loop has no vectors"
 

@@ -1,0 +1,73 @@
+"""The commands ``numbanet plugins ...``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+
+@click.group(invoke_without_command=True)
+@click.option("--json", "as_json", is_flag=True, help="For programs.")
+@click.option("--kind", help="Only this kind, such as activation.")
+@click.pass_context
+def plugins(context: click.Context, as_json: bool, kind: str | None) -> None:
+    """List what plugins offer, the built-in ones included.
+
+    Each name with its kind, distribution and version, file, and whether its derivative is given or derived; then the
+    plugins that could not be loaded, and why.
+    """
+    if context.invoked_subcommand:
+        return
+    import json
+    import warnings
+
+    from numbanet.listing import rows
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # what is left out is in the table
+        found = [row for row in rows() if kind in (None, row["kind"])]
+    if as_json:
+        click.echo(json.dumps(found, indent=1))
+        return
+    _show_plugins(found)
+
+
+def _show_plugins(found: list[dict[str, Any]]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    console, table = Console(), Table(box=None, pad_edge=False)
+    if not console.is_terminal:
+        console.width = 200  # nothing to fit into
+    for heading in ("kind", "name", "distribution", "version", "derivative", "file"):
+        table.add_column(heading, no_wrap=heading != "file")
+    for row in found:
+        if not row["error"]:
+            cells = [row[key] for key in ("kind", "name", "distribution", "version", "derivative", "file")]
+            table.add_row(*map(Text, cells))
+    console.print(table)
+    for row in found:
+        if row["error"]:
+            where = f"plugin '{row['name']}' of {row['distribution']} {row['version']}"
+            console.print(Text(f"left out: {where}: {row['error']}", "red"))
+
+
+@plugins.command()
+@click.argument("kind", type=click.Choice(["activation"]))
+@click.argument("name")
+@click.option("--output", type=click.Path(path_type=Path), metavar="FOLDER",
+              help="New or empty folder.  [default: numbanet-NAME]")
+def new(kind: str, name: str, output: Path | None) -> None:
+    """Write a plugin package with an activation NAME, its tests and a licence, to be filled with your formula."""
+    from numbanet import scaffold
+
+    try:
+        folder = scaffold.new_activation(name, output)
+    except (ValueError, OSError) as error:
+        raise click.ClickException(str(error)) from error
+    click.echo(f"Wrote {folder}. Now, in that folder:")
+    click.echo("  python -m pip install -e '.[test]'")
+    click.echo("  python -m pytest")

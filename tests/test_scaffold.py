@@ -1,0 +1,66 @@
+"""``numbanet plugins new``: a package that works as it is written."""
+
+import subprocess
+import sys
+
+import packages
+import pytest
+from click.testing import CliRunner
+
+from numbanet import cli, scaffold
+
+TEMPLATE = packages.PLUGINS / "numbanet-template"
+
+
+def new(*arguments):
+    return CliRunner().invoke(cli.main, ["plugins", "new", "activation", *map(str, arguments)])
+
+
+def test_the_package_in_plugins_is_the_template():
+    files = {path.relative_to(TEMPLATE).as_posix(): path.read_text(encoding="utf-8")
+             for path in TEMPLATE.rglob("*") if path.is_file() and path.suffix != ".pyc"}
+    assert files == scaffold.render("template")
+
+
+def test_new_package(tmp_path):
+    folder, site = tmp_path / "package", tmp_path / "site"
+    result = new("my_sigmoid", "--output", folder)
+    assert result.exit_code == 0, result.output
+    assert f"Wrote {folder}" in result.output
+    text = "".join(path.read_text() for path in folder.rglob("*") if path.is_file())
+    assert "@" not in text.replace("@pytest", "").replace("@hookimpl", "").replace("actions/", "").replace("@v", "")
+    assert "template" not in text
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"]
+    done = subprocess.run(command, cwd=folder, env=packages.install(folder, site), text=True, capture_output=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_folder_by_default(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert new("my_sigmoid").exit_code == 0
+    assert (tmp_path / "numbanet-my-sigmoid" / "numbanet_my_sigmoid.py").is_file()
+
+
+@pytest.mark.parametrize(("name", "message"), [
+    ("Bell", "name 'Bell' must be lower-case words of letters and digits joined by _, as in my_sigmoid"),
+    ("2bell", "must be lower-case words"), ("a__b", "must be lower-case words"), ("bell_", "must be lower-case words"),
+    ("a-b", "must be lower-case words"), ("", "must be lower-case words"), ("ä", "must be lower-case words"),
+    ("class", "name 'class' means something else in Python"), ("abs", "name 'abs' means something else in Python"),
+    ("math", "name 'math' means something else in Python"), ("relu", "activation 'relu' is offered by numbanet "),
+])
+def test_names_that_cannot_be(tmp_path, name, message):
+    result = new(name, "--output", tmp_path / "package")
+    assert result.exit_code == 1
+    assert message in result.output
+    assert not (tmp_path / "package").exists()
+
+
+def test_nothing_is_overwritten(tmp_path):
+    (tmp_path / "mine").write_text("")
+    result = new("my_sigmoid", "--output", tmp_path)
+    assert result.exit_code == 1
+    assert "isn't empty; name a new or an empty one" in result.output
+    result = new("my_sigmoid", "--output", tmp_path / "mine")
+    assert result.exit_code == 1
+    assert "is a file; name a new or an empty folder" in result.output
+    assert [path.name for path in tmp_path.iterdir()] == ["mine"]
