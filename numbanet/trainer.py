@@ -60,12 +60,16 @@ class Trainer(Objective):
         Losses and metrics of all epochs so far.
     epochs_done : int
         Epochs so far, over all calls of `fit`.
+    interrupted : bool
+        Whether Ctrl-C ended the last call of `fit`.
 
     Raises
     ------
     ValueError, TypeError
         If a name is unknown or an argument can't be used.
     """
+
+    penalized = False  # whether penalties are divided by a batch's samples, and part of the losses
 
     def __init__(
         self,
@@ -87,7 +91,7 @@ class Trainer(Objective):
         )  # fmt: skip
         self.history = History()
         self.epochs_done = self.epochs = self.samples = 0
-        self.stop_training = False
+        self.stop_training = self.interrupted = False
         self.log_names: list[str] = []
         self._factor, self._error = 1.0, math.inf
         self._memory: Any = None
@@ -156,7 +160,8 @@ class Trainer(Objective):
             from numbanet.progress import ProgressBar
 
             hooks.append(ProgressBar())
-        self.epochs, self.samples, self.stop_training = epochs, len(X), False
+        self.epochs, self.samples = epochs, len(X)
+        self.stop_training = self.interrupted = False
         names = ["loss", *(m.name for m in self.metrics)]
         self.log_names = [*names, *(f"val_{n}" for n in names if validation), "learning_rate"]
         built = self.model.built
@@ -175,20 +180,22 @@ class Trainer(Objective):
                     self._unprepare()
                 raise
             work = _Work(X, y, weights, validation, outputs, batch_size, shuffle, hooks)
-            with contextlib.suppress(KeyboardInterrupt):
+            try:
                 self._run(work)
+            except KeyboardInterrupt:
+                self.interrupted = True
         return self.history
 
     def _run(self, work: _Work) -> None:
         """Epoch after epoch; several in one call where nothing happens between them."""
         adapts = self.schedule is not None and self.schedule.adapt is not None
-        alone = not (work.hooks or self.metrics or work.validation or adapts)
+        alone = not (self.metrics or work.validation or adapts)
         if adapts:
             self._error = self._loss(work)
-        last, count = self.epochs_done + self.epochs, 1
+        last, most = self.epochs_done + self.epochs, 1
         while self.epochs_done < last and not self.stop_training:
             began = time.perf_counter()
-            count = min(count, last - self.epochs_done)
+            count = min(most, last - self.epochs_done, *(hook.epochs_ahead(self) for hook in work.hooks))
             first, steps = self._engine.steps_done, -(-self.samples // work.batch)
             losses, failed = self._epochs(work, count)
             problem = None if failed < 0 else self._undo(work, failed - len(losses) * steps, len(losses))
@@ -200,7 +207,7 @@ class Trainer(Objective):
             if problem:
                 raise FloatingPointError(problem)
             if alone:
-                count = max(1, min(1024, int(count * CALL / max(time.perf_counter() - began, 1e-6))))
+                most = max(1, min(1024, int(count * CALL / max(time.perf_counter() - began, 1e-6))))
 
     def _epochs(self, work: _Work, count: int) -> tuple[list[float], int]:
         """Losses of the epochs that ended, and the steps done before one failed, or -1."""
@@ -209,7 +216,7 @@ class Trainer(Objective):
             losses, failed = self._engine.train(
                 self.model.parameters, work.X, work.y.values, work.weights, classes=work.y.classes, batch=work.batch,
                 epochs=count, epoch=self.epochs_done, seed=self.seed, shuffle=work.shuffle, factor=self._factor,
-                outputs=work.outputs,
+                outputs=work.outputs, penalized=self.penalized,
             )  # fmt: skip
         return [float(loss) for loss in losses], failed
 
@@ -314,7 +321,7 @@ def _late_interrupt(trainer: Trainer) -> Iterator[None]:
         return
 
     def stop(number: int, frame: Any) -> None:
-        trainer.stop_training = True
+        trainer.stop_training = trainer.interrupted = True
 
     before = signal.signal(signal.SIGINT, stop)
     try:
