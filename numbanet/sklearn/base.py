@@ -77,6 +77,18 @@ class Training(Predicting):
     def _weights(self, sample_weight: np.ndarray | None, y: np.ndarray) -> np.ndarray | None:
         return sample_weight
 
+    def _weighted(self, targets: Targets, weights: np.ndarray | None) -> tuple[Targets, np.ndarray | None]:
+        """Targets and weights as the loss takes them."""
+        return targets, weights
+
+    def _patience(self) -> float:
+        """Epochs in a row that may fail to improve."""
+        return self.n_iter_no_change
+
+    def _tolerance(self) -> float:
+        """What an epoch must improve by."""
+        return self.tol
+
     def _input_shape(self) -> tuple[int, ...]:
         return (self.n_features_in_,)
 
@@ -102,7 +114,7 @@ class Training(Predicting):
         if sample_weight is not None:
             sample_weight = _check_sample_weight(sample_weight, X, dtype=X.dtype, ensure_non_negative=True)
         weights = self._weights(sample_weight, y)
-        targets = self._targets(y)
+        targets, weights = self._weighted(self._targets(y), weights)
         random = check_random_state(self.random_state)
         if first:
             self._initialize(random)
@@ -122,9 +134,10 @@ class Training(Predicting):
         """Samples and targets that scikit-learn has checked, the samples dense and of the working type."""
         dtype = (np.float64, np.float32) if self._dtype is None else self._dtype
         X, y = validate_data(
-            self, X, y, accept_sparse=["csr", "csc"], multi_output=True, dtype=dtype, order="C", **options
+            self, X, y, accept_sparse=["csr", "csc"], dtype=dtype, order="C", **{"multi_output": True, **options}
         )
-        return np.ascontiguousarray(X.toarray() if sparse.issparse(X) else X), y
+        dense: Any = X.toarray() if sparse.issparse(X) else X
+        return np.ascontiguousarray(dense), y
 
     def _targets(self, y: np.ndarray) -> Targets:
         return as_targets(self._encode(y), self._loss(), outputs=self.n_outputs_, n=len(y), dtype=self._dtype)
@@ -135,7 +148,7 @@ class Training(Predicting):
             raise TypeError("validation_data must be (X, y) or (X, y, sample_weight)")
         X, y = self._held_out(data[0], data[1])
         weights = None if len(data) == 2 else _check_sample_weight(data[2], X, dtype=X.dtype, ensure_non_negative=True)
-        return X, self._targets(y), weights
+        return X, *self._weighted(self._targets(y), weights)
 
     def _initialize(self, random: np.random.RandomState) -> None:
         """A model with its first weights."""
@@ -180,7 +193,7 @@ class Training(Predicting):
             optimizer = formulas.Adam(self.learning_rate_init, self.beta_1, self.beta_2, self.epsilon)
         return optimizer if self.schedule is None else replace(optimizer, schedule=self.schedule)
 
-    def _regularizer(self) -> Regularizer:
+    def _regularizer(self) -> Regularizer | None:
         return L2(self.alpha) if self.regularizer is None else get("regularizer", self.regularizer)
 
     def _rate_course(self) -> str:
@@ -231,7 +244,9 @@ class Training(Predicting):
                 validation_data=validation, callbacks=[progress, *further], progress=False, shuffle=self.shuffle,
             )  # fmt: skip
         except FloatingPointError as error:
-            raise ValueError(NOT_FINITE) from error
+            if score is None:
+                raise ValueError(NOT_FINITE) from error
+            progress.diverged()
         if self._trainer.interrupted:
             warnings.warn("Training interrupted by user.", stacklevel=5)
         if score is not None:
@@ -242,7 +257,7 @@ class Training(Predicting):
         X, targets, weights = data
         train, held = train_test_split(
             np.arange(len(X)), random_state=random, test_size=self.validation_fraction,
-            stratify=targets.values if self._stratified() else None,
+            stratify=targets.values > 0 if self._stratified() else None,
         )  # fmt: skip
         if len(held) < 2:
             raise ValueError(

@@ -11,7 +11,6 @@ from sklearn.utils import column_or_1d
 from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import _check_partial_fit_first_call, type_of_target, unique_labels
-from sklearn.utils.validation import check_is_fitted
 
 from numbanet.data import Targets
 from numbanet.registry import get
@@ -114,11 +113,15 @@ class Classifier(ClassifierMixin, Training):
     def _stratified(self) -> bool:
         return self.n_outputs_ == 1
 
+    def _threshold(self) -> float:
+        """Output above which the answer is yes."""
+        return 0.0 if self._loss().targets == "sign" else 0.5
+
     def _decide(self, outputs: np.ndarray) -> np.ndarray:
         """Index of each sample's class, or 0 or 1 for each label."""
-        if self._y_type == "multiclass" or outputs.shape[1] > 1 and self._y_type == "binary":
+        if self._y_type == "multiclass" or (outputs.shape[1] > 1 and self._y_type == "binary"):
             return outputs.argmax(axis=1)
-        decided = (outputs > (0.0 if self._loss().targets == "sign" else 0.5)).astype(int)
+        decided = (outputs > self._threshold()).astype(int)
         return decided if self._y_type == "multilabel-indicator" else decided[:, 0]
 
     def _validation_score(self, outputs: np.ndarray, targets: Targets, weights: Any) -> float:

@@ -41,7 +41,7 @@ def binary_log_loss_derivative(output, target, outputs):
 
 
 def perceptron(output, target, outputs):
-    """How far the output is on the wrong side (Rosenblatt, 1958)."""
+    """How far the output is on the wrong side of 0; a target is a sign times a weight (Rosenblatt, 1958)."""
     return outputs * max(-target * output, 0.0)
 
 
@@ -57,7 +57,7 @@ LOSSES = {
              targets="nonnegative"),
         Loss("log_loss", loss=binary_log_loss, derivative=binary_log_loss_derivative, params={"outputs": 1},
              link="sigmoid", targets="binary"),
-        Loss("perceptron", loss=perceptron, derivative=perceptron_derivative, params={"outputs": 1}, targets="sign"),
+        Loss("perceptron", loss=perceptron, derivative=perceptron_derivative, params={"outputs": 1}),
     )
 }  # fmt: skip
 

@@ -63,10 +63,10 @@ class Hidden(Training):
     def _first_weights(self, random: np.random.RandomState) -> None:
         """Glorot's uniform distribution for weights and biases, drawn as scikit-learn draws them."""
         self.model_.build(self._input_shape(), dtype=self._dtype, seed=0)
-        self._view_weights()
         activations = [activation_of(name).name for name in self._each("activation")] or ["identity"]
-        for i, (coef, intercept) in enumerate(zip(self.coefs_, self.intercepts_, strict=True)):
+        dense = [node.parameters for node in self.model_.graph.nodes if node.kind == "dense"]
+        for i, parameters in enumerate(dense):
             factor = 2.0 if activations[min(i, len(activations) - 1)] == "sigmoid" else 6.0
-            bound = np.sqrt(factor / sum(coef.shape))
-            coef[:] = random.uniform(-bound, bound, coef.shape)
-            intercept[:] = random.uniform(-bound, bound, intercept.shape)
+            bound = np.sqrt(factor / sum(parameters[0].shape))
+            for p in parameters:
+                self.model_.parameters[p.offset : p.end] = random.uniform(-bound, bound, p.size)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import chain
+from operator import is_
 from typing import Any
 
 import numpy as np
@@ -35,7 +35,7 @@ class Predicting(BaseEstimator):
     # -- weights ------------------------------------------------------------------------
 
     def _view_weights(self) -> None:
-        """Let ``coefs_`` and ``intercepts_`` be views of the model's parameters."""
+        """Let ``coefs_`` and ``intercepts_`` be views of the model's parameters; compile the way forward."""
         flat = self.model_.parameters
         roles: dict[str, list[np.ndarray]] = {"kernel": [], "bias": []}
         for p in self.model_.graph.parameters:
@@ -44,20 +44,22 @@ class Predicting(BaseEstimator):
                 roles[role].append(flat[p.offset : p.end].reshape(p.shape))
         self.coefs_, self.intercepts_ = roles.values()
         self._views = (*self.coefs_, *self.intercepts_)
-        self._predictor = None
+        graph = self.model_.describe(self.model_.graph.input.shape)
+        activate(graph, get("activation", self._loss().link))
+        self._predictor = new_predictor(graph, self.model_.dtype)
 
     def _take_weights(self) -> None:
         """Take over arrays that the user has put into ``coefs_`` or ``intercepts_``."""
-        given = list(chain(self.coefs_, self.intercepts_))
-        if len(given) != len(self._views):
-            raise ValueError(f"coefs_ and intercepts_ hold {len(given)} arrays; the model has {len(self._views)}")
-        for view, array in zip(self._views, given, strict=True):
-            if view is not array:
-                if np.shape(array) != view.shape:
-                    raise ValueError(f"coefs_ or intercepts_ holds an array of shape {np.shape(array)}, not {view.shape}")
-                view[...] = array
+        given, views = (*self.coefs_, *self.intercepts_), self._views
+        if len(given) == len(views) and all(map(is_, given, views)):
+            return
+        shapes = [np.shape(array) for array in given]
+        if shapes != [view.shape for view in views]:
+            raise ValueError(f"coefs_ and intercepts_ hold arrays of shapes {shapes}; the model has others")
+        for view, array in zip(views, given, strict=True):
+            view[...] = array
         kernels = len(self.coefs_)
-        self.coefs_, self.intercepts_ = list(self._views[:kernels]), list(self._views[kernels:])
+        self.coefs_, self.intercepts_ = list(views[:kernels]), list(views[kernels:])
 
     def __getstate__(self) -> dict[str, Any]:
         state = dict(super().__getstate__())
@@ -74,20 +76,13 @@ class Predicting(BaseEstimator):
 
     # -- outputs ------------------------------------------------------------------------
 
-    def _new_predictor(self) -> Any:
-        """The compiled way forward, with the loss's link behind it."""
-        graph = self.model_.describe(self.model_.graph.input.shape)
-        activate(graph, get("activation", self._loss().link))
-        self._predictor = new_predictor(graph, self.model_.dtype)
-        return self._predictor
-
     def _outputs(self, X: Any) -> np.ndarray:
         """Predictions of the network for samples that have not been checked."""
         state = self.__dict__
         if "model_" not in state:
             check_is_fitted(self)
         self._take_weights()
-        predictor = self._predictor or self._new_predictor()
+        predictor = self._predictor
         # what the kernel can take as it is goes straight there, and is checked for NaN there
         if (
             type(X) is np.ndarray
@@ -107,14 +102,13 @@ class Predicting(BaseEstimator):
         )
         if not sparse.issparse(X):
             return self._checked_outputs(np.ascontiguousarray(X))
-        rows = X.tocsr()
+        rows = sparse.csr_array(X)
         parts = range(0, rows.shape[0], DENSE_ROWS)
         return np.concatenate([self._checked_outputs(rows[i : i + DENSE_ROWS].toarray()) for i in parts])
 
     def _checked_outputs(self, X: np.ndarray) -> np.ndarray:
         """Predictions of the network for samples as kernels take them."""
-        predictor = self._predictor or self._new_predictor()
-        outputs = predictor(self.model_.parameters, X.reshape(-1, *predictor.input_shape))
+        outputs = self._predictor(self.model_.parameters, X.reshape(-1, *self._predictor.input_shape))
         if outputs is None:  # only where scikit-learn is told to assume that all is finite
             raise ValueError("X holds NaN or infinity")
         return outputs

@@ -94,7 +94,7 @@ class Progress(Callback):
         own = self.estimator
         if self.score is not None or own.verbose or self.learning_rate == "invscaling":
             return 1
-        ahead = own.n_iter_no_change + 1 - own._no_improvement_count
+        ahead = own._patience() + 1 - own._no_improvement_count
         return max(1, trainer.epochs if ahead == math.inf else int(ahead))
 
     def on_epoch_end(self, trainer: Any, epoch: int, logs: Logs) -> None:
@@ -111,26 +111,35 @@ class Progress(Callback):
         self._judge(own)
         if self.learning_rate == "invscaling":
             trainer.learning_rate = own.learning_rate_init / (own.t_ + 1) ** own.power_t
-        if own._no_improvement_count > own.n_iter_no_change:
+        if own._no_improvement_count > own._patience():
             self._give_up(own, trainer)
-        if own.n_iter_ == own.max_iter and not self.stopped and not self.incremental:
-            warnings.warn(
-                f"Stochastic Optimizer: Maximum iterations ({own.max_iter}) reached and the optimization hasn't "
-                "converged yet.",
-                ConvergenceWarning,
-                stacklevel=2,
-            )
+        hopes = own._tolerance() > -math.inf and not self.stopped and not self.incremental
+        if hopes and own.n_iter_ == own.max_iter:
+            self._warn(f"Maximum iterations ({own.max_iter}) reached and the optimization hasn't converged yet.")
+
+    def diverged(self) -> None:
+        """Note an epoch whose loss was not finite, where the best weights are known."""
+        own = self.estimator
+        own.n_iter_ += 1
+        own.loss_ = math.nan
+        own.loss_curve_.append(math.nan)
+        own.validation_scores_.append(math.nan)
+        self._warn(f"The loss is not finite in iteration {own.n_iter_}; the best weights so far are kept.")
+
+    def _warn(self, message: str) -> None:
+        warnings.warn(f"Stochastic Optimizer: {message}", ConvergenceWarning, stacklevel=2)
 
     def _judge(self, own: Any) -> None:
+        tol = own._tolerance()
         if self.score is None:
-            better = not own.loss_ > own.best_loss_ - own.tol
+            better = not own.loss_ > own.best_loss_ - tol
             own.best_loss_ = min(own.best_loss_, own.loss_)
         else:
             score = self.score()
             own.validation_scores_.append(score)
             if own.verbose:
                 print(f"Validation score: {score:f}")
-            better = not score < own.best_validation_score_ + own.tol
+            better = not score < own.best_validation_score_ + tol
             if score > own.best_validation_score_:
                 own.best_validation_score_ = score
                 own._best_parameters = own.model_.parameters.copy()
