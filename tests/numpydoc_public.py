@@ -1,8 +1,8 @@
 """Checks the docstrings of every public name against the numpydoc conventions chosen in pyproject.toml.
 
 Public are the names in ``numbanet.__all__``, those in the ``__all__`` of modules among them, those of
-``numbanet.sklearn``, and the public methods
-and properties of classes, inherited ones included where numbanet defines them.
+``numbanet.sklearn``, and the public methods and properties of classes, inherited ones included where numbanet defines
+them.
 """
 
 import inspect

@@ -8,7 +8,6 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from scipy import sparse
 from sklearn.model_selection import train_test_split
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import _check_sample_weight, validate_data
@@ -136,8 +135,7 @@ class Training(Predicting):
         X, y = validate_data(
             self, X, y, accept_sparse=["csr", "csc"], dtype=dtype, order="C", **{"multi_output": True, **options}
         )
-        dense: Any = X.toarray() if sparse.issparse(X) else X
-        return np.ascontiguousarray(dense), y
+        return np.ascontiguousarray(X.toarray() if hasattr(X, "toarray") else X), y
 
     def _targets(self, y: np.ndarray) -> Targets:
         return as_targets(self._encode(y), self._loss(), outputs=self.n_outputs_, n=len(y), dtype=self._dtype)

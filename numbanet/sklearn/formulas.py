@@ -7,6 +7,7 @@ rather than of gradients, and Adam's epsilon is added before the correction of t
 
 import math
 
+from numbanet.builtins._common import sign
 from numbanet.builtins.activations import sigmoid
 from numbanet.builtins.losses import (
     binary_cross_entropy,
@@ -41,8 +42,11 @@ def binary_log_loss_derivative(output, target, outputs):
 
 
 def perceptron(output, target, outputs):
-    """How far the output is on the wrong side of 0; a target is a sign times a weight (Rosenblatt, 1958)."""
-    return outputs * max(-target * output, 0.0)
+    """How far the output is on the wrong side of 0 (Rosenblatt, 1958).
+
+    A target is a sign times a weight. By the sum without weights scikit-learn decides when to stop.
+    """
+    return outputs * max(-sign(target) * output, 0.0)
 
 
 def perceptron_derivative(output, target, outputs):

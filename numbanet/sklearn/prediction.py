@@ -6,7 +6,6 @@ from operator import is_
 from typing import Any
 
 import numpy as np
-from scipy import sparse
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted, validate_data
 
@@ -100,9 +99,9 @@ class Predicting(BaseEstimator):
         X = validate_data(
             self, X, accept_sparse=["csr", "csc"], dtype=predictor.type, order="C", reset=False
         )
-        if not sparse.issparse(X):
+        if not hasattr(X, "tocsr"):
             return self._checked_outputs(np.ascontiguousarray(X))
-        rows = sparse.csr_array(X)
+        rows = X.tocsr()
         parts = range(0, rows.shape[0], DENSE_ROWS)
         return np.concatenate([self._checked_outputs(rows[i : i + DENSE_ROWS].toarray()) for i in parts])
 
