@@ -138,7 +138,8 @@ class Training(Predicting):
         return np.ascontiguousarray(X.toarray() if hasattr(X, "toarray") else X), y
 
     def _targets(self, y: np.ndarray) -> Targets:
-        return as_targets(self._encode(y), self._loss(), outputs=self.n_outputs_, n=len(y), dtype=self._dtype)
+        values = self._encode(y)
+        return as_targets(values, self._loss(), outputs=self.n_outputs_, n=len(values), dtype=self._dtype)
 
     def _validation(self, data: Any) -> Samples:
         """Samples given for validation, as kernels take them."""
