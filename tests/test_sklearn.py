@@ -173,7 +173,7 @@ def test_activation_of_each_layer():
     {"loss": "focal"}, {"loss": "hinge"}, {"loss": "squared_hinge"}, {"loss": "binary_cross_entropy"},
     {"loss": "mean_squared_error"}, {"loss": "mse", "out_activation": "logistic"}], ids=str)  # fmt: skip
 def test_losses_of_classifiers(options, y):
-    model = small(**options, max_iter=150, learning_rate_init=0.02, tol=0, dtype="float32").fit(X, y)
+    model = small(**options, max_iter=60, learning_rate_init=0.05, tol=0, dtype="float32").fit(X, y)
     assert model.score(X, y) > 0.8
     probabilistic = model.out_activation_ == "logistic"
     assert hasattr(model, "predict_proba") is hasattr(small(**options), "predict_proba") is probabilistic
@@ -186,7 +186,7 @@ def test_losses_of_classifiers(options, y):
 def test_losses_on_classes(loss):
     options = {"out_activation": "softmax"} if not isinstance(loss, str) else {}
     for y in (BINARY, Y):
-        model = small(loss=loss, max_iter=150, learning_rate_init=0.02, tol=0, **options).fit(X, y)
+        model = small(loss=loss, max_iter=60, learning_rate_init=0.05, tol=0, **options).fit(X, y)
         assert model.n_outputs_ == len(model.classes_)
         assert model.score(X, y) > 0.8
     with pytest.raises(ValueError, match="one class a sample"):
@@ -282,11 +282,11 @@ def test_net_of_dense_layers_is_a_perceptron_of_them():
 @pytest.mark.compiled
 def test_searches():
     grid = {"alpha": [1e-4, 1.0], "activation": ["relu", "swish"]}
-    model = small(max_iter=60, batch_size=10)
+    model = small(max_iter=60, batch_size=10, learning_rate_init=0.02)
     halving = HalvingGridSearchCV(model, grid, cv=3, resource="max_iter", max_resources=60, random_state=0)
     for search in (GridSearchCV(model, grid, cv=3), halving):
         assert search.fit(*IRIS).best_score_ > 0.6
-    pipeline = make_pipeline(StandardScaler(), small(max_iter=100))
+    pipeline = make_pipeline(StandardScaler(), model)
     assert cross_val_score(pipeline, *IRIS, cv=3).mean() > 0.85
 
 

@@ -142,7 +142,7 @@ def test_bad_perceptron(options):
         with pytest.raises(ValueError) as caught:  # noqa: PT011
             module.Perceptron(**options).fit(X, Y)
         errors.append(type(caught.value))
-    assert errors[0] is errors[1]
+    assert issubclass(errors[0], errors[1])  # the one for parameters, where scikit-learn's has another
 
 
 @pytest.mark.parametrize(("make", "words"), [
