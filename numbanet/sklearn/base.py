@@ -26,8 +26,9 @@ from numbanet.spec import Optimizer, Regularizer
 
 def keep(estimator: Any, arguments: dict[str, Any]) -> None:
     """Set the parameters of an estimator from the local variables of its ``__init__``."""
-    for name in estimator._get_param_names():
-        setattr(estimator, name, arguments[name])
+    for name, value in arguments.items():
+        if value is not estimator:
+            setattr(estimator, name, value)
 
 
 def random_seed(random: np.random.RandomState) -> int:
@@ -73,7 +74,7 @@ class Training(Predicting):
     def _check_layers(self) -> None:
         """What can be said of the layers before the data are seen."""
 
-    def _weights(self, sample_weight: np.ndarray | None, y: np.ndarray) -> np.ndarray | None:
+    def _sample_weights(self, sample_weight: np.ndarray | None, y: np.ndarray) -> np.ndarray | None:
         return sample_weight
 
     def _weighted(self, targets: Targets, weights: np.ndarray | None) -> tuple[Targets, np.ndarray | None]:
@@ -103,6 +104,8 @@ class Training(Predicting):
         stochastic = self.optimizer is not None or self.solver != "lbfgs"
         if stochastic and incremental and self.early_stopping:
             raise ValueError("partial_fit does not support early_stopping=True")
+        if not stochastic and (validation_data is not None or self.callbacks):
+            raise ValueError("solver='lbfgs' has no epochs: it takes neither validation_data nor callbacks")
         self._check_layers()
         if first:
             self._dtype = self.dtype or (None if stochastic else "float64")
@@ -112,7 +115,7 @@ class Training(Predicting):
         self._dtype = str(X.dtype)
         if sample_weight is not None:
             sample_weight = _check_sample_weight(sample_weight, X, dtype=X.dtype, ensure_non_negative=True)
-        weights = self._weights(sample_weight, y)
+        weights = self._sample_weights(sample_weight, y)
         targets, weights = self._weighted(self._targets(y), weights)
         random = check_random_state(self.random_state)
         if first:
@@ -122,8 +125,6 @@ class Training(Predicting):
         if stochastic:
             validation = None if validation_data is None else self._validation(validation_data)
             self._fit_stochastic((X, targets, weights), random, incremental, validation)
-        elif validation_data is not None or self.callbacks:
-            raise ValueError("solver='lbfgs' has no epochs: it takes neither validation_data nor callbacks")
         else:
             self._fit_lbfgs((X, targets, weights))
         if not np.isfinite(self.model_.parameters).all():

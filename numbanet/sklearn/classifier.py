@@ -104,7 +104,7 @@ class Classifier(ClassifierMixin, Training):
             return np.searchsorted(self.classes_, y)
         return self._label_binarizer.transform(y)
 
-    def _weights(self, sample_weight: np.ndarray | None, y: np.ndarray) -> np.ndarray | None:
+    def _sample_weights(self, sample_weight: np.ndarray | None, y: np.ndarray) -> np.ndarray | None:
         if self.class_weight is None:
             return sample_weight
         weights = compute_sample_weight(self.class_weight, y).astype(self._dtype)
