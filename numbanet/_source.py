@@ -76,6 +76,7 @@ def _covers(node: ast.Lambda, code: types.CodeType) -> bool:
     # the prologue (RESUME, cells) is placed at the lambda itself
     return len(inside) >= 1 and any((p[0], p[2]) == start or (p[1], p[3]) == end for p in inside)
 
+
 @cache
 def reads(function: Callable[..., Any], argument: int) -> bool:
     """Whether the body of a formula mentions its argument of that position."""

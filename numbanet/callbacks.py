@@ -48,6 +48,23 @@ class Callback:
             The trainer.
         """
 
+    def epochs_ahead(self, trainer: Any) -> int:
+        """Epochs that may run in one compiled call, as nothing is decided before the last of them has ended.
+
+        `on_epoch_end` is then called for each of them, behind the call.
+
+        Parameters
+        ----------
+        trainer : Trainer
+            The trainer.
+
+        Returns
+        -------
+        int
+            At least 1, which it is by default.
+        """
+        return 1
+
     def on_epoch_end(self, trainer: Any, epoch: int, logs: Logs) -> None:
         """Called after every epoch.
 

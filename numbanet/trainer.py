@@ -62,12 +62,16 @@ class Trainer(Resumable):
         Losses and metrics of all epochs so far.
     epochs_done : int
         Epochs so far, over all calls of `fit`.
+    interrupted : bool
+        Whether Ctrl-C ended the last call of `fit`.
 
     Raises
     ------
     ValueError, TypeError
         If a name is unknown or an argument can't be used.
     """
+
+    penalized = False  # whether penalties are divided by a batch's samples, and part of the losses
 
     def __init__(
         self,
@@ -88,7 +92,7 @@ class Trainer(Resumable):
             device=device, deterministic=deterministic,
         )  # fmt: skip
         self.epochs = self.samples = 0
-        self.stop_training = False
+        self.stop_training = self.interrupted = False
         self.log_names: list[str] = []
         self._error = math.inf
         self._memory: Any = None
@@ -157,7 +161,8 @@ class Trainer(Resumable):
             from numbanet.progress import ProgressBar
 
             hooks.append(ProgressBar())
-        self.epochs, self.samples, self.stop_training = epochs, len(X), False
+        self.epochs, self.samples = epochs, len(X)
+        self.stop_training = self.interrupted = False
         self._hooks, self._end = hooks, self.epochs_done + epochs
         names = ["loss", *(m.name for m in self.metrics)]
         self.log_names = [*names, *(f"val_{n}" for n in names if validation), "learning_rate"]
@@ -184,8 +189,11 @@ class Trainer(Resumable):
                     self._unprepare()
                 raise
             work = _Work(X, y, weights, validation, outputs, batch_size, shuffle, hooks)
-            with contextlib.suppress(KeyboardInterrupt), _late_interrupt(self):
-                self._run(work)
+            try:
+                with _late_interrupt(self):
+                    self._run(work)
+            except KeyboardInterrupt:
+                self.interrupted = True
         return self.history
 
     def _forget_hooks(self) -> None:
@@ -194,13 +202,13 @@ class Trainer(Resumable):
     def _run(self, work: _Work) -> None:
         """Epoch after epoch; several in one call where nothing happens between them."""
         adapts = self.schedule is not None and self.schedule.adapt is not None
-        alone = not (work.hooks or self.metrics or work.validation or adapts)
+        alone = not (self.metrics or work.validation or adapts)
         if adapts:
             self._error = self._loss(work)
-        last, count = self.epochs_done + self.epochs, 1
+        last, most = self.epochs_done + self.epochs, 1
         while self.epochs_done < last and not self.stop_training:
             began = time.perf_counter()
-            count = min(count, last - self.epochs_done)
+            count = min(most, last - self.epochs_done, *(hook.epochs_ahead(self) for hook in work.hooks))
             first, steps = self._engine.steps_done, -(-self.samples // work.batch)
             losses, failed = self._epochs(work, count)
             problem = None if failed < 0 else self._undo(work, failed - len(losses) * steps, len(losses))
@@ -212,7 +220,7 @@ class Trainer(Resumable):
             if problem:
                 raise FloatingPointError(problem)
             if alone:
-                count = max(1, min(1024, int(count * CALL / max(time.perf_counter() - began, 1e-6))))
+                most = max(1, min(1024, int(count * CALL / max(time.perf_counter() - began, 1e-6))))
 
     def _epochs(self, work: _Work, count: int) -> tuple[list[float], int]:
         """Losses of the epochs that ended, and the steps done before one failed, or -1."""
@@ -220,7 +228,7 @@ class Trainer(Resumable):
         losses, failed = self._engine.train(
             self.model.parameters, work.X, work.y.values, work.weights, classes=work.y.classes, batch=work.batch,
             epochs=count, epoch=self.epochs_done, seed=self.seed, shuffle=work.shuffle, factor=self._factor,
-            outputs=work.outputs,
+            outputs=work.outputs, penalized=self.penalized,
         )  # fmt: skip
         return [float(loss) for loss in losses], failed
 
@@ -329,7 +337,7 @@ def _late_interrupt(trainer: Trainer) -> Iterator[None]:
     def stop(number: int, frame: Any) -> None:
         if trainer.stop_training:
             raise KeyboardInterrupt
-        trainer.stop_training = True
+        trainer.stop_training = trainer.interrupted = True
 
     before = signal.signal(signal.SIGINT, stop)
     try:

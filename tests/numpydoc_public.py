@@ -1,7 +1,8 @@
 """Checks the docstrings of every public name against the numpydoc conventions chosen in pyproject.toml.
 
-Public are the names in ``numbanet.__all__``, those in the ``__all__`` of modules among them, and the public methods
-and properties of classes, inherited ones included where numbanet defines them.
+Public are the names in ``numbanet.__all__``, those in the ``__all__`` of modules among them, those of
+``numbanet.sklearn``, and the public methods and properties of classes, inherited ones included where numbanet defines
+them.
 """
 
 import inspect
@@ -9,12 +10,14 @@ import re
 import sys
 import tomllib
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 from types import ModuleType
 
 from numpydoc.validate import get_validation_checks, validate
 
 import numbanet
+import numbanet.sklearn
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -55,7 +58,7 @@ def main() -> int:
     checks = get_validation_checks(set(settings["checks"]))
     excluded = re.compile("|".join(settings["exclude"]))
     seen, wrong = set(), 0
-    for path, found in public(numbanet):
+    for path, found in chain(public(numbanet), public(numbanet.sklearn)):
         if id(found) in seen or excluded.search(path):
             continue
         seen.add(id(found))

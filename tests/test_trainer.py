@@ -412,6 +412,36 @@ def test_csv_logger(tmp_path):
     assert list(rows[0]) == list(history)
 
 
+def test_epochs_ahead_of_a_callback(monkeypatch):
+    """They are one call, and make no difference; validation is a reason to stop after each."""
+    calls = []
+
+    class Patient(nn.Callback):
+        def __init__(self):
+            self.calls = []
+
+        def epochs_ahead(self, trainer):
+            return 3
+
+        def on_epoch_end(self, trainer, epoch, logs):
+            self.calls.append((epoch, logs["loss"]))
+
+    patient, trainer, each = Patient(), trainer_of(), trainer_of()
+    fit(trainer, epochs=1, callbacks=[patient])
+    train = trainer._engine.train
+    monkeypatch.setattr(trainer._engine, "train", lambda *a, epochs, **k: calls.append(epochs) or train(
+        *a, epochs=epochs, **k))
+    monkeypatch.setattr("numbanet.trainer.CALL", 60)
+    fit(trainer, epochs=8, callbacks=[patient])
+    assert calls == [1, 3, 3, 1]
+    fit(each, epochs=9, callbacks=[Recorder()])
+    same_bits(trainer, each)
+    assert patient.calls == list(enumerate(each.history["loss"], 1))
+    calls.clear()
+    fit(trainer, epochs=2, callbacks=[patient], validation_data=(X, Y))
+    assert calls == [1, 1]
+
+
 def test_stop_training():
     def stop(trainer, epoch, logs):
         trainer.stop_training = epoch == 3
@@ -433,9 +463,11 @@ def test_keyboard_interrupt_stops_cleanly():
     except KeyboardInterrupt:  # it would end pytest
         pytest.fail("fit let it through")
     assert history.epochs == trainer.epochs_done == 2
+    assert trainer.interrupted
     assert recorder.calls[-1] == "end"
     assert np.isfinite(trainer.predict(X)).all()
     fit(trainer, epochs=3)
+    assert not trainer.interrupted
     same_bits(trainer, fitted(fit_options={"epochs": 5}))
 
 
@@ -912,6 +944,20 @@ def test_loss_and_gradient(loss, targets, units):
     again = trainer.loss_and_gradient(X, targets, start.tolist(), sample_weight=weights)
     assert again[0] == loss
     np.testing.assert_array_equal(again[1], gradient)
+
+
+def test_gradient_with_penalties_divided():
+    """As if the strength were divided by the weight of all samples, in the loss as well."""
+    weights = RNG.uniform(0.5, 2, 60)
+    trainer = trainer_of(regularizer=nn.L2(0.3), dtype="float64")
+    divided = trainer_of(regularizer=nn.L2(0.3 / weights.sum()), dtype="float64")
+    expected = divided.loss_and_gradient(X, Y, sample_weight=weights)
+    trainer.loss_and_gradient(X, Y)
+    labels = Y[:, np.newaxis].astype(float)
+    found = trainer._engine.gradient(
+        trainer.model.parameters, X.astype(float), labels, weights, classes=True, penalized=True)
+    assert found[0] == pytest.approx(expected[0], rel=1e-12)
+    np.testing.assert_allclose(found[1], expected[1], rtol=1e-10)
 
 
 def test_gradient_is_the_callers_own():

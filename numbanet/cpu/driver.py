@@ -281,8 +281,9 @@ def train(worker, plan, data, memory, ops, meeting):
             if ops.penalties.size > 0:
                 for i in range(penalty_place(memory, 0), memory.grads.size):
                     loss += memory.grads[i]
-            lost += loss * total
-            mass += total
+            part = float(count) if plan.spread else total
+            lost += loss * part
+            mass += part
         if worker == 0:
             data.results[epoch] = lost / mass
     return -1

@@ -86,7 +86,8 @@ class Engine:
     ) -> tuple[np.ndarray, int]:
         """Run whole epochs, changing ``params`` in place.
 
-        With ``penalized`` the penalties are divided by the samples of each batch, and are part of the losses.
+        With ``penalized`` the penalties are divided by the weight of each batch and are part of the losses, in which
+        batches count by their samples.
 
         Returns
         -------
@@ -162,18 +163,31 @@ class Engine:
         self.steps_since_reset = 0
 
     def gradient(
-        self, params: np.ndarray, inputs: np.ndarray, targets: np.ndarray, weights: np.ndarray | None, *, classes: bool,
-        seed: int,
+        self,
+        params: np.ndarray,
+        inputs: np.ndarray,
+        targets: np.ndarray,
+        weights: np.ndarray | None,
+        *,
+        classes: bool,
+        seed: int = 0,
+        penalized: bool = False,
     ) -> tuple[float, np.ndarray]:
-        """Mean loss with penalties, and its gradient with respect to the flat parameters."""
+        """Mean loss with penalties, and its gradient with respect to the flat parameters.
+
+        With ``penalized`` the penalties are divided by the weight of the samples.
+        """
         program, updates = self._program(True, classes)
         transforms = np.concatenate([updates.slopes.array(), updates.masks.array()])
         ops = Operations(
             program.passes.array(), np.array(program.stages), program.gradients.array(), transforms,
             *[NO_OPERATIONS] * 3,
         )  # fmt: skip
-        call = Call(params, self.states, np.ones((1, 1), self.dtype), inputs, targets, weights, batch=len(inputs))
-        call.first, call.seed = self.steps_done, seed
+        table = np.ones((1, 1), self.dtype)
+        call = Call(
+            params, self.states, table, inputs, targets, weights, batch=len(inputs), first=self.steps_done, seed=seed,
+            spread=penalized,
+        )  # fmt: skip
         losses, _ = self._runner.run(program, updates, ops, call)
         gradient = self._runner.buffers["grads"][: params.size].copy() if params.size else params.copy()
         for parameter in self.graph.parameters:
@@ -181,7 +195,8 @@ class Engine:
                 gradient[parameter.offset : parameter.end] = 0
         if not np.isfinite(losses[0]):
             gradient[:] = np.nan
-        return float(losses[0]) + self.penalty(params), gradient
+        share = float(table[0, 0])  # what penalties were multiplied by
+        return float(losses[0]) + share * self.penalty(params), gradient
 
     def evaluate(
         self,

@@ -40,7 +40,7 @@ class Call:
     clip_norm : float
         Largest norm of the gradient, or 0.
     spread : bool
-        Whether penalties are divided by the weight of each batch.
+        Whether penalties are divided by the weight of each batch, and batches count by their samples in the loss.
     """
 
     params: np.ndarray
