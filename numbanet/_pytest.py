@@ -5,7 +5,6 @@ pytest imports this whenever it starts, so nothing of numbanet is imported befor
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -22,22 +21,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_collection_modifyitems(session: pytest.Session, items: list[pytest.Item]) -> None:
     """Add a test for each thing that has one of the names."""
     for name in session.config.getoption("--numbanet-plugin"):
-        found = list(_offers(name))
+        from numbanet.listing import offered
+
+        found = offered(name)
         if not found:
             raise pytest.UsageError(f"no plugin offers '{name}', and no distribution of that name offers anything")
         for kind, full in found:
             items.append(PluginItem.from_parent(session, name=f"{kind}[{full}]", kind=kind, plugin=full))
-
-
-def _offers(name: str) -> Iterator[tuple[str, str]]:
-    from numbanet._discovery import canonical
-    from numbanet.registry import entries
-
-    for kind, entry in entries():
-        if name in (entry.spec.name, f"{entry.distribution}:{entry.spec.name}") or (
-            canonical(name) == canonical(entry.distribution)
-        ):
-            yield kind, f"{entry.distribution}:{entry.spec.name}"
 
 
 class PluginItem(pytest.Item):

@@ -6,6 +6,7 @@ import inspect
 from dataclasses import fields
 from typing import Any
 
+from numbanet._discovery import canonical
 from numbanet.registry import entries, failures
 from numbanet.spec import Plugin
 
@@ -22,6 +23,27 @@ def _file(spec: Plugin) -> str:
         return inspect.getsourcefile(_formulas(spec)[0]) or ""
     except (IndexError, TypeError):
         return ""
+
+
+def offered(name: str) -> list[tuple[str, str]]:
+    """Kinds and full names of what has a name, or comes from the distribution of that name.
+
+    Parameters
+    ----------
+    name : str
+        A name, ``"distribution:name"``, or a distribution.
+
+    Returns
+    -------
+    list of tuple of str
+        Kind, and ``"distribution:name"``.
+    """
+    return [
+        (kind, f"{entry.distribution}:{entry.spec.name}")
+        for kind, entry in entries()
+        if name in (entry.spec.name, f"{entry.distribution}:{entry.spec.name}")
+        or canonical(name) == canonical(entry.distribution)
+    ]
 
 
 def rows(name: str | None = None) -> list[dict[str, Any]]:

@@ -11,14 +11,18 @@ import click
 @click.group(invoke_without_command=True)
 @click.option("--json", "as_json", is_flag=True, help="For programs.")
 @click.option("--kind", help="Only this kind, such as activation.")
+@click.option("--check", metavar="NAME", help="Check the formulas that this name, or this distribution, offers.")
 @click.pass_context
-def plugins(context: click.Context, as_json: bool, kind: str | None) -> None:
+def plugins(context: click.Context, as_json: bool, kind: str | None, check: str | None) -> None:
     """List what plugins offer, the built-in ones included.
 
     Each name with its kind, distribution and version, file, and whether its derivative is given or derived; then the
     plugins that could not be loaded, and why.
     """
     if context.invoked_subcommand:
+        return
+    if check is not None:
+        _check(check, kind)
         return
     import json
     import warnings
@@ -32,6 +36,25 @@ def plugins(context: click.Context, as_json: bool, kind: str | None) -> None:
         click.echo(json.dumps(found, indent=1))
         return
     _show_plugins(found)
+
+
+def _check(name: str, kind: str | None) -> None:
+    """Run the kit on all that a name stands for, and show what it found."""
+    from numbanet.listing import offered
+    from numbanet.testing import CHECKS
+
+    found = [(its_kind, full) for its_kind, full in offered(name) if kind in (None, its_kind)]
+    if not found:
+        raise click.ClickException(f"no plugin offers '{name}', and no distribution of that name offers anything")
+    failed = 0
+    for its_kind, full in found:
+        try:
+            click.echo(str(CHECKS[its_kind](full)))
+        except AssertionError as report:
+            failed += 1
+            click.secho(str(report), fg="red")
+    if failed:
+        raise click.ClickException(f"{failed} of {len(found)} did not pass")
 
 
 def _show_plugins(found: list[dict[str, Any]]) -> None:

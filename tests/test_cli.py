@@ -314,3 +314,15 @@ def test_list_of_plugins(monkeypatch):
     assert softmax["derivative"] == "given"
     assert Path(softmax["file"]).name == "activations.py"
     assert {row["kind"] for row in json.loads(run("plugins", "--json", "--kind", "loss").output)} == {"loss"}
+
+
+def test_check_of_plugins():
+    result = run("plugins", "--check", "l2")
+    assert result.exit_code == 0
+    assert "regularizer 'l2'" in result.output
+    assert "ok    derivative agrees with differences" in result.output
+    assert "no plugin offers 'nobodys'" in run("plugins", "--check", "nobodys").output
+    result = run("plugins", "--check", "exponential", "--kind", "activation")
+    assert result.exit_code == 1
+    assert "FAIL  finite at extreme numbers" in result.output
+    assert "1 of 1 did not pass" in result.output
