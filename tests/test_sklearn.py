@@ -248,6 +248,14 @@ def test_callbacks():
     assert small(callbacks=stopping, max_iter=9).fit(X, Y, validation_data=(X, Y)).n_iter_ == 2
 
 
+def test_early_stopping_of_a_perceptron():
+    weights = np.where(np.arange(40) % 4, 2.0, 0.0)
+    model = Perceptron(early_stopping=True, validation_fraction=0.3, n_iter_no_change=2)
+    model.fit(X, Y, sample_weight=weights)
+    assert model.n_iter_ == len(model.validation_scores_) < 40
+    assert model.best_validation_score_ == max(model.validation_scores_) > 0
+
+
 # Any layers
 
 
@@ -274,6 +282,15 @@ def test_net_of_dense_layers_is_a_perceptron_of_them():
     y = X[:, 0]
     net = NetRegressor([nn.Dense(1)], add_output=False, solver="lbfgs", alpha=0, tol=1e-9, max_iter=500).fit(X, y)
     np.testing.assert_allclose(net.predict(X), y, atol=1e-4)
+
+
+def test_indices_out_of_range():
+    words = RNG.integers(0, 5, (40, 3))
+    model = NetClassifier([nn.Embedding(5, 2), nn.Flatten()], max_iter=2, random_state=0).fit(words, words[:, 0] > 2)
+    assert model.predict_proba(words).shape == (40, 2)
+    for use in (model.predict, lambda X: model.fit(X, words[:, 0] > 2), lambda X: model.predict(sparse.csr_array(X))):
+        with pytest.raises(ValueError, match="from 0 to 4"):
+            use(words + 1)
 
 
 # Within scikit-learn

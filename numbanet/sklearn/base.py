@@ -122,6 +122,7 @@ class Training(Predicting):
             self._initialize(random)
             if stochastic:
                 self._new_books()
+        X = self._shaped(X)
         if stochastic:
             validation = None if validation_data is None else self._validation(validation_data)
             self._fit_stochastic((X, targets, weights), random, incremental, validation)
@@ -148,7 +149,7 @@ class Training(Predicting):
             raise TypeError("validation_data must be (X, y) or (X, y, sample_weight)")
         X, y = self._held_out(data[0], data[1])
         weights = None if len(data) == 2 else _check_sample_weight(data[2], X, dtype=X.dtype, ensure_non_negative=True)
-        return X, *self._weighted(self._targets(y), weights)
+        return self._shaped(X), *self._weighted(self._targets(y), weights)
 
     def _initialize(self, random: np.random.RandomState) -> None:
         """A model with its first weights."""

@@ -181,6 +181,12 @@ class Perceptron(Classifier):
         values = signs if weights is None else signs * weights[:, np.newaxis]
         return Targets(values.astype(targets.values.dtype), False, targets.kind, targets.outputs), None
 
+    def _stratified(self) -> bool:
+        return True
+
+    def _validation_score(self, outputs: np.ndarray, targets: Targets, weights: Any) -> float:
+        return super()._validation_score(outputs, targets, np.abs(targets.values[:, 0]))
+
     def _initialize(self, random: np.random.RandomState) -> None:
         super()._initialize(random)
         self.t_ = 1

@@ -10,6 +10,7 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from numbanet.backend import new_predictor
+from numbanet.data import as_samples
 from numbanet.layers.base import activate
 from numbanet.model import Sequential
 from numbanet.registry import get
@@ -92,22 +93,27 @@ class Predicting(BaseEstimator):
             and X.flags.aligned
             and len(X)
             and "feature_names_in_" not in state
+            and not self.model_.graph.vocabulary
         ):
             outputs = predictor(self.model_.parameters, X.reshape(-1, *predictor.input_shape))
             if outputs is not None:
                 return outputs
-        X = validate_data(
-            self, X, accept_sparse=["csr", "csc"], dtype=predictor.type, order="C", reset=False
-        )
+        X = validate_data(self, X, accept_sparse=["csr", "csc"], dtype=predictor.type, order="C", reset=False)
         if not hasattr(X, "tocsr"):
             return self._checked_outputs(np.ascontiguousarray(X))
         rows = X.tocsr()
         parts = range(0, rows.shape[0], DENSE_ROWS)
         return np.concatenate([self._checked_outputs(rows[i : i + DENSE_ROWS].toarray()) for i in parts])
 
+    def _shaped(self, X: np.ndarray) -> np.ndarray:
+        """Checked samples in the shape that the network takes; indices are checked here."""
+        graph = self.model_.graph
+        samples = X.reshape(-1, *graph.input.shape)
+        return as_samples(samples, graph, self.model_.dtype) if graph.vocabulary else samples
+
     def _checked_outputs(self, X: np.ndarray) -> np.ndarray:
         """Predictions of the network for samples as kernels take them."""
-        outputs = self._predictor(self.model_.parameters, X.reshape(-1, *self._predictor.input_shape))
+        outputs = self._predictor(self.model_.parameters, self._shaped(X))
         if outputs is None:  # only where scikit-learn is told to assume that all is finite
             raise ValueError("X holds NaN or infinity")
         return outputs
