@@ -1,0 +1,77 @@
+"""Derived derivatives beside those written by hand: time of the compiled kernels, one over the other."""
+
+import time
+from dataclasses import replace
+from functools import partial
+
+import numpy as np
+
+from numbanet.builtins.activations import numbanet_activations
+from numbanet.builtins.losses import numbanet_losses
+from numbanet.builtins.regularizers import numbanet_regularizers
+from numbanet.cpu import elementwise, update
+from numbanet.cpu.memory import aligned
+from numbanet.spec import Activation, Loss, Regularizer
+
+from .workloads import pin
+
+UNITS, LANES, TRIES, BLOCKS = 32, 32, 60, 200  # all blocks are one, which stays in the first-level cache
+
+PLUGINS = {
+    f"{type(spec).__name__.lower()} {spec.name}": spec
+    for spec in (*numbanet_activations(), *numbanet_losses(), *numbanet_regularizers())
+    if spec.derivative is not None and not getattr(spec, "row", False)
+}
+
+
+def backward(spec: Activation | Loss | Regularizer, dtype: str) -> partial:
+    """Call of the kernel that computes a plugin's derivative."""
+    rng, size = np.random.default_rng(0), UNITS * LANES
+    hyper = np.array([*spec.params.values(), 1.0], dtype)
+    if isinstance(spec, Regularizer):
+        kernel = update.penalty_gradient(spec.slope, len(spec.params), dtype)
+        params, grads = (rng.normal(size=16 * size).astype(dtype) for _ in range(2))
+        op = np.zeros(2, np.int64)
+        return partial(kernel, params, grads, 0, np.empty(0, dtype), hyper, op, hyper[-1:], 0, params.size)
+    work = aligned(4 * size, dtype)
+    work[:] = rng.normal(size=4 * size)
+    if isinstance(spec, Loss):
+        kernel, _ = elementwise.loss_kernel(spec, dtype)
+        work[size : 2 * size] = 1  # a target that every loss takes
+        op = np.array([0, 0, UNITS, 2 * UNITS, 3 * UNITS, 3 * UNITS + 1, UNITS, 0, 0], np.int64)
+    else:
+        forward = spec.forward
+        x = work[:size]
+        work[size : 2 * size] = [forward(float(v), *spec.params.values()) for v in x]
+        kernel, _ = elementwise.backward(spec.slope, False, elementwise.in_place(spec), len(spec.params), dtype)
+        op = np.array([0, 0, UNITS, UNITS, 0, 0, 2 * UNITS], np.int64)
+    return partial(kernel, np.empty(0, dtype), hyper, work, op, 0, 0, BLOCKS, LANES)
+
+
+class Derivatives:
+    """Ratio of the times; the kernels take turns, and the fastest of many tries counts.
+
+    A loss's kernel computes the loss as well, an activation's multiplies by the gradient.
+    """
+
+    params = (list(PLUGINS), ["float32", "float64"])
+    param_names = ["plugin", "dtype"]
+    timeout = 120
+
+    def setup(self, name: str, dtype: str) -> None:
+        pin(1)
+        given = PLUGINS[name]
+        self.calls = [backward(spec, dtype) for spec in (replace(given, derivative=None), given)]
+        for call in self.calls:
+            call()
+
+    def track_ratio(self, name: str, dtype: str) -> float:
+        best = [float("inf")] * 2
+        for _ in range(TRIES):
+            for i, call in enumerate(self.calls):
+                start = time.perf_counter()
+                call()
+                best[i] = min(best[i], time.perf_counter() - start)
+        return best[0] / best[1]
+
+    track_ratio.unit = "of the time of the one by hand"  # type: ignore[attr-defined]
