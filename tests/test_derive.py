@@ -92,8 +92,8 @@ class Dual:
     __radd__, __rmul__ = __add__, __mul__
 
 
-for _name in ("lt", "le", "gt", "ge", "eq", "ne"):
-    setattr(Dual, f"__{_name}__", lambda a, b, compare=getattr(operator, _name): compare(a.value, dual(b).value))
+for _compare in (operator.lt, operator.le, operator.gt, operator.ge, operator.eq, operator.ne):
+    setattr(Dual, f"__{_compare.__name__}__", lambda a, b, compare=_compare: compare(a.value, dual(b).value))
 
 
 def dual(x):
@@ -213,7 +213,8 @@ def test_statements():
             d = x
         x = x * d
         x -= math.sin(x)
-        return a * x if c > 0 else -b
+        x = e = x * x + d
+        return a * x + e if c > 0 else -b
 
     for k in (-1.0, 0.1, 3.0):
         check(formula, params=(k,))
@@ -331,8 +332,8 @@ STATEMENTS = st.lists(st.one_of(
 @settings(max_examples=150)
 def test_programs(tmp_path_factory, body, result, x):
     path = tmp_path_factory.mktemp("programs") / "program.py"
-    lines = ["def program(x, p, q):", "    a = x + p", "    b = 0.25", *(f"    {s}" for s in body), f"    return {result}"]
-    path.write_text("\n".join(lines) + "\n")
+    lines = ["a = x + p", "b = 0.25", *body, f"return {result}"]
+    path.write_text("\n    ".join(["def program(x, p, q):", *lines]) + "\n")
     scope = {"math": math, "bump": bump, "blend": blend}
     exec(compile(path.read_text(), str(path), "exec"), scope)
     program, params = scope["program"], (0.7, -1.3)
@@ -458,10 +459,12 @@ def test_compiled_functions_of_math(dtype):
 @pytest.mark.parametrize(("formula", "x", "expected"), [
     (lambda x: math.exp(x), -800.0, 0), (lambda x: math.tanh(x), 800.0, 0), (lambda x: math.erf(x), 1e200, 0),
     (lambda x: math.erfc(x), -1e200, 0), (lambda x: math.atan(x), 1e200, 0), (lambda x: math.log(x), 1e300, 1e-300),
-    (lambda x: math.acosh(x), 1e200, 1e-200), (lambda x: math.asinh(x), -1e200, 1e-200), (lambda x: math.sqrt(x), 1e-300,
-     5e149), (lambda x: math.hypot(x, 1e200), 1e200, 0.5**0.5), (lambda x: math.hypot(x, 0.0), 0.0, 0),
-    (lambda x: math.atan2(x, 1e200), 1e200, 5e-201), (lambda x: math.log1p(x), -0.5, 2), (lambda x: math.lgamma(x), 1e300,
-     math.log(1e300)), (lambda x: math.lgamma(x), 1e-300, -1e300), (lambda x: math.pow(x, 0.0), 0.0, 0),
+    (lambda x: math.acosh(x), 1e200, 1e-200), (lambda x: math.asinh(x), -1e200, 1e-200),
+    (lambda x: math.sqrt(x), 1e-300, 5e149),
+    (lambda x: math.hypot(x, 1e200), 1e200, 0.5**0.5), (lambda x: math.hypot(x, 0.0), 0.0, 0),
+    (lambda x: math.atan2(x, 1e200), 1e200, 5e-201), (lambda x: math.log1p(x), -0.5, 2),
+    (lambda x: math.lgamma(x), 1e300, math.log(1e300)), (lambda x: math.lgamma(x), 1e-300, -1e300),
+    (lambda x: math.pow(x, 0.0), 0.0, 0),
     (lambda x: math.pow(0.0, x), 2.0, 0), (lambda x: math.fmod(x, 3.0), 1e300, 1), (lambda x: x**-1, 1e-100, -1e200),
 ])  # fmt: skip
 def test_far_out(formula, x, expected):
@@ -480,8 +483,9 @@ def test_digamma():
 
 @pytest.mark.parametrize(("formula", "x", "expected"), [
     (lambda x: abs(x), 0.0, 0), (lambda x: max(x, 0.0), 0.0, 0.5), (lambda x: min(x, 3 * x), 0.0, 2),
-    (lambda x: min(max(x, -1), 1), 1.0, 0.5), (lambda x: x if x > 0 else 0.0, 0.0, 0), (lambda x: x if x >= 0 else 0.0,
-     0.0, 1), (lambda x: max(x, 0.0) + math.log1p(math.exp(-abs(x))), 0.0, 0.5), (lambda x: max(x, -x) - abs(x), 0.0, 0),
+    (lambda x: min(max(x, -1), 1), 1.0, 0.5), (lambda x: x if x > 0 else 0.0, 0.0, 0),
+    (lambda x: x if x >= 0 else 0.0, 0.0, 1), (lambda x: max(x, 0.0) + math.log1p(math.exp(-abs(x))), 0.0, 0.5),
+    (lambda x: max(x, -x) - abs(x), 0.0, 0),
     (lambda x: max(-x, 0.0) + math.log1p(math.exp(-abs(x))), 0.0, -0.5),
     (lambda x: 1 / (1 + math.exp(-x)) if x > 0 else math.exp(x) / (1 + math.exp(x)), 0.0, 0.25),
 ])  # fmt: skip
@@ -535,8 +539,17 @@ def inside(x):
     return 1 + loops(x * 2)
 
 
+def otherwise(x):
+    for _ in range(2):
+        x = x * x
+    else:
+        x = 2 * x
+    return x
+
+
 @pytest.mark.parametrize(("formula", "line", "message"), [
-    (recursive, 0, "calls itself"), (unpacks, 1, "assigns to '(a, b)'"), (rounds, 1, "uses 'round'"),
+    (otherwise, 1, "uses For"), (recursive, 0, "calls itself"),
+    (unpacks, 1, "assigns to '(a, b)'"), (rounds, 1, "uses 'round'"),
     (loops, 1, "uses While"), (lambda x: math.exp(x=x), 0, "uses 'math.exp(x=x)'"),
     (lambda x: math.cbrt(x), 0, "uses 'math.cbrt(x)'"), (lambda x: [x][0], 0, "uses '[x][0]'"),
     (lambda x: max(x), 0, "uses 'max(x)'"), (lambda: 1.0, 0, "has no argument"),
@@ -599,7 +612,7 @@ def test_source_can_be_read():
      "leave derivative= out to have it derived"),
     (nn.Activation("own", forward=lambda x, a: math.exp(a * x), derivative=lambda x, y, a: y, params={"a": 2.0}),
      "at x = -2.417, a = 2, where"),
-    (nn.Loss("own", loss=lambda z, t: (z - t) ** 2, derivative=lambda z, t: z - t), "output = -7.31, target = -1.729, "),
+    (nn.Loss("own", loss=lambda z, t: (z - t) ** 2, derivative=lambda z, t: z - t), "output = -7.31, target = -1.729,"),
     (nn.Loss("own", loss=lambda z, t: math.log(1 + math.exp(-z * t)), derivative=lambda z, t: t / (1 + math.exp(z * t)),
              targets="sign"), "target = -1, "),
     (nn.Regularizer("own", penalty=lambda w, s: s * w * w, derivative=lambda w, s: s * w, params={"s": 0.5}),

@@ -1,12 +1,14 @@
 """Derived derivatives beside those written by hand: time of the compiled kernels, one over the other."""
 
+import math
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 
 import numpy as np
 
-from numbanet.builtins.activations import numbanet_activations
+from numbanet.builtins.activations import numbanet_activations, sigmoid, softplus
 from numbanet.builtins.losses import numbanet_losses
 from numbanet.builtins.regularizers import numbanet_regularizers
 from numbanet.cpu import elementwise, update
@@ -15,12 +17,42 @@ from numbanet.spec import Activation, Loss, Regularizer
 
 from .workloads import pin
 
+
+def focal_derivative(z, t, alpha, gamma):
+    miss = softplus(-z)
+    alarm = softplus(z)
+    p = sigmoid(z)
+    q = sigmoid(-z)
+    positive = -alpha * t * math.exp(-gamma * alarm) * (gamma * p * miss + q)
+    return positive + (1.0 - alpha) * (1.0 - t) * math.exp(-gamma * miss) * (gamma * q * alarm + p)
+
+
 UNITS, LANES, TRIES, BLOCKS = 32, 32, 60, 200  # all blocks are one, which stays in the first-level cache
 
+BY_HAND: dict[str, Callable[..., float]] = {  # of built-ins that leave theirs to derivation
+    "identity": lambda x, y: 1.0,
+    "tanh": lambda x, y: 1.0 - y * y,
+    "scaled_tanh": lambda x, y: 2.0 / 3.0 * (1.7159 - y * y / 1.7159),
+    "leaky_relu": lambda x, y, alpha: 1.0 if x > 0 else alpha,
+    "elu": lambda x, y, alpha: 1.0 if x > 0 else y + alpha,
+    "exponential": lambda x, y: y,
+    "mean_squared_error": lambda z, t: 2.0 * (z - t),
+    "mean_absolute_error": lambda z, t: 1.0 if z > t else (-1.0 if z < t else z - t),
+    "poisson_deviance": lambda z, t: math.exp(z) - t,
+    "gamma_deviance": lambda z, t: 1.0 - t * math.exp(-z),
+    "binary_cross_entropy": lambda z, t, s: sigmoid(z) - (t * (1.0 - s) + 0.5 * s),
+    "focal": focal_derivative,
+    "hinge": lambda z, t: -t if 1.0 - t * z > 0 else 0.0,
+    "squared_hinge": lambda z, t: -2.0 * t * max(1.0 - t * z, 0.0),
+    "l1": lambda w, s: s if w > 0 else (-s if w < 0 else w),
+    "l2": lambda w, s: s * w,
+    "elastic_net": lambda w, s, r: s * (r * (1.0 if w > 0 else (-1.0 if w < 0 else w)) + (1.0 - r) * w),
+}
+ALIASES = {"swish", "mse", "mae", "poisson", "gamma"}
 PLUGINS = {
     f"{type(spec).__name__.lower()} {spec.name}": spec
     for spec in (*numbanet_activations(), *numbanet_losses(), *numbanet_regularizers())
-    if spec.derivative is not None and not getattr(spec, "row", False)
+    if spec.name not in ALIASES and (spec.derived or (spec.derivative is not None and not getattr(spec, "row", False)))
 }
 
 
@@ -40,9 +72,7 @@ def backward(spec: Activation | Loss | Regularizer, dtype: str) -> partial:
         work[size : 2 * size] = 1  # a target that every loss takes
         op = np.array([0, 0, UNITS, 2 * UNITS, 3 * UNITS, 3 * UNITS + 1, UNITS, 0, 0], np.int64)
     else:
-        forward = spec.forward
-        x = work[:size]
-        work[size : 2 * size] = [forward(float(v), *spec.params.values()) for v in x]
+        work[size : 2 * size] = [spec.forward(float(x), *spec.params.values()) for x in work[:size]]
         kernel, _ = elementwise.backward(spec.slope, False, elementwise.in_place(spec), len(spec.params), dtype)
         op = np.array([0, 0, UNITS, UNITS, 0, 0, 2 * UNITS], np.int64)
     return partial(kernel, np.empty(0, dtype), hyper, work, op, 0, 0, BLOCKS, LANES)
@@ -60,8 +90,9 @@ class Derivatives:
 
     def setup(self, name: str, dtype: str) -> None:
         pin(1)
-        given = PLUGINS[name]
-        self.calls = [backward(spec, dtype) for spec in (replace(given, derivative=None), given)]
+        spec = PLUGINS[name]
+        pair = (replace(spec, derivative=None), replace(spec, derivative=spec.derivative or BY_HAND[spec.name]))
+        self.calls = [backward(spec, dtype) for spec in pair]
         for call in self.calls:
             call()
 

@@ -7,6 +7,7 @@ import hashlib
 import linecache
 import types
 from collections.abc import Callable
+from contextvars import ContextVar
 from functools import cache
 from typing import Any, cast
 
@@ -56,7 +57,7 @@ def _with_slope(function: Callable[..., Any], active: tuple[int, ...]) -> types.
     return _Derivation(function, active, with_value=True).compile(False)
 
 
-_underway: list[types.FunctionType] = []
+_underway: ContextVar[tuple[types.FunctionType, ...]] = ContextVar("underway", default=())
 
 
 class _Derivation(Expressions):
@@ -69,15 +70,16 @@ class _Derivation(Expressions):
 
     def compile(self, result: bool) -> types.FunctionType:
         """The derivative as a function whose source can be read."""
-        if self.target in _underway:
+        outer = _underway.get()
+        if self.target in outer:
             raise self.error(self.node, "calls itself, which can't be differentiated; give derivative=")
-        _underway.append(self.target)
+        token = _underway.set((*outer, self.target))
         try:
             self.y = load(self.fresh("y")) if result else None
             for statement in self.body:
                 self.statement(statement)
         finally:
-            _underway.pop()
+            _underway.reset(token)
         arguments = list(self.arguments)
         if self.y is not None:
             arguments.insert(1, self.y.id)
@@ -104,16 +106,15 @@ class _Derivation(Expressions):
             else:
                 self.tail(node.value, literal(1.0), self.y)
         elif isinstance(node, ast.Assign):
-            for target in node.targets:
-                self.assignment(target, node.value)
+            self.assignment(node.targets, node.value)
         elif isinstance(node, ast.AnnAssign) and node.value is not None:
-            self.assignment(node.target, node.value)
+            self.assignment([node.target], node.value)
         elif isinstance(node, ast.AugAssign):
             old = load(ast.unparse(node.target))
-            self.assignment(node.target, ast.copy_location(ast.BinOp(old, node.op, node.value), node))
+            self.assignment([node.target], ast.copy_location(ast.BinOp(old, node.op, node.value), node))
         elif isinstance(node, ast.If):
             self.out.append(ast.If(node.test, *(self.branch(part) for part in (node.body, node.orelse))))
-        elif isinstance(node, ast.For):
+        elif isinstance(node, ast.For) and not node.orelse:
             changed = set(assigned(node))
             self.forget(changed | {self.tangents[name] for name in changed & self.active})
             self.out.append(ast.For(node.target, node.iter, self.branch(node.body), [], lineno=node.lineno))
@@ -126,16 +127,18 @@ class _Derivation(Expressions):
                 self.statement(statement)
         return inner
 
-    def assignment(self, target: ast.expr, value: ast.expr) -> None:
-        if isinstance(target, ast.Tuple) and isinstance(value, ast.Tuple) and len(target.elts) == len(value.elts):
-            left, right = [e.id for e in target.elts if isinstance(e, ast.Name)], value.elts
-        elif isinstance(target, ast.Name):
-            left, right = [target.id], [value]
+    def assignment(self, targets: list[ast.expr], value: ast.expr) -> None:
+        first = targets[0]
+        if len(targets) == 1 and isinstance(first, ast.Tuple) and isinstance(value, ast.Tuple):
+            targets, values = first.elts, value.elts
         else:
-            raise self.error(target, f"assigns to '{ast.unparse(target)}' what can't be differentiated; "
-                                     "assign one value at a time, or give derivative=")
+            values = [value] * len(targets)
+        left = [target.id for target in targets if isinstance(target, ast.Name)]
+        if not len(left) == len(targets) == len(values):
+            raise self.error(first, f"assigns to '{ast.unparse(first)}' what can't be differentiated; "
+                                    "assign one value at a time, or give derivative=")
         alone = len(left) == 1 and left[0] not in names(value)
-        pairs = [self.split(part, into=left[0] if alone else None) for part in right]
+        pairs = [self.split(part, into=left[0] if alone else None) for part in values]
         slopes, tangents = [], []
         for name, (_, slope) in zip(left, pairs, strict=True):
             if name not in self.active:
