@@ -182,6 +182,7 @@ def twisted(u):
     lambda x: -2 * math.expm1(x) if x > 0 else -(math.exp(2 * x) * 4),
     lambda x: 1 / (1 + math.exp(-x)),
     lambda x: x / (1 + math.exp(-x)),
+    lambda x: x * (3 / (math.exp(2 * x) - -2.0)) + bump(1 / (0.5 + math.exp(x * x))) - 2 / (math.exp(-x) + 3),
 ])  # fmt: skip
 def test_expressions(formula):
     check(formula)
@@ -277,6 +278,8 @@ def test_captured_values():
     (lambda x: math.tanh(x), "return 1.0 - y * y"),
     (lambda x: 1.7159 * math.tanh(2 * x), "return 2.0 * (1.7159 - y * y / 1.7159)"),
     (lambda x: 0.5 * 3 * x * x, "return 3.0 * x"),
+    (lambda x: 1 / (1 + math.exp(-x)), "return y * (1.0 - y)"),
+    (lambda x: 3 / (math.exp(2 * x) + 2), "return -(2.0 * (y * (1.0 - 0.6666666666666666 * y)))"),
     (lambda x: math.sqrt(x), "return 0.5 / y"),
     (lambda x: math.sin(x) * 0 + 1, "return 0.0"),
     (lambda x: x if x > 0 else 2 * math.expm1(x), "if x > 0: return 1.0 else: return y + 2.0"),

@@ -8,6 +8,7 @@ from functools import partial
 
 import numpy as np
 
+from numbanet.builtins._common import sign
 from numbanet.builtins.activations import numbanet_activations, sigmoid, softplus
 from numbanet.builtins.losses import numbanet_losses
 from numbanet.builtins.regularizers import numbanet_regularizers
@@ -37,16 +38,17 @@ BY_HAND: dict[str, Callable[..., float]] = {  # of built-ins that leave theirs t
     "elu": lambda x, y, alpha: 1.0 if x > 0 else y + alpha,
     "exponential": lambda x, y: y,
     "mean_squared_error": lambda z, t: 2.0 * (z - t),
-    "mean_absolute_error": lambda z, t: 1.0 if z > t else (-1.0 if z < t else z - t),
+    "mean_absolute_error": lambda z, t: sign(z - t),
     "poisson_deviance": lambda z, t: math.exp(z) - t,
     "gamma_deviance": lambda z, t: 1.0 - t * math.exp(-z),
-    "binary_cross_entropy": lambda z, t, s: sigmoid(z) - (t * (1.0 - s) + 0.5 * s),
+    "binary_cross_entropy": lambda z, t, label_smoothing: (
+        sigmoid(z) - (t * (1.0 - label_smoothing) + 0.5 * label_smoothing)),
     "focal": focal_derivative,
     "hinge": lambda z, t: -t if 1.0 - t * z > 0 else 0.0,
     "squared_hinge": lambda z, t: -2.0 * t * max(1.0 - t * z, 0.0),
-    "l1": lambda w, s: s if w > 0 else (-s if w < 0 else w),
-    "l2": lambda w, s: s * w,
-    "elastic_net": lambda w, s, r: s * (r * (1.0 if w > 0 else (-1.0 if w < 0 else w)) + (1.0 - r) * w),
+    "l1": lambda w, strength: strength * sign(w),
+    "l2": lambda w, strength: strength * w,
+    "elastic_net": lambda w, strength, l1_ratio: strength * (l1_ratio * sign(w) + (1.0 - l1_ratio) * w),
 }
 ALIASES = {"swish", "mse", "mae", "poisson", "gamma"}
 PLUGINS = {
@@ -62,7 +64,8 @@ def backward(spec: Activation | Loss | Regularizer, dtype: str) -> partial:
     hyper = np.array([*spec.params.values(), 1.0], dtype)
     if isinstance(spec, Regularizer):
         kernel = update.penalty_gradient(spec.slope, len(spec.params), dtype)
-        params, grads = (rng.normal(size=16 * size).astype(dtype) for _ in range(2))
+        params, grads = aligned(4 * size, dtype), aligned(4 * size, dtype)
+        params[:] = rng.normal(size=params.size)
         op = np.zeros(2, np.int64)
         return partial(kernel, params, grads, 0, np.empty(0, dtype), hyper, op, hyper[-1:], 0, params.size)
     work = aligned(4 * size, dtype)

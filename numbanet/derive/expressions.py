@@ -8,7 +8,7 @@ import re
 import types
 from collections.abc import Callable
 from functools import partial, reduce
-from typing import Any
+from typing import Any, cast
 
 from numbanet._source import FormulaError
 from numbanet.derive.rules import HELPERS, RULES
@@ -91,6 +91,9 @@ class Expressions(Scope):
             return self.product(node)
         if isinstance(node.op, ast.Pow):
             return self.power(_power, node.left, node.right, into)
+        parts = self.plus_exp(node.right)
+        if isinstance(node.op, ast.Div) and parts is not None and number(node.left):
+            return self.logistic(node, *parts, into)
         (a, da), (b, db) = self.split(node.left), self.split(node.right)
         if isinstance(node.op, (ast.Add, ast.Sub)):
             return ast.BinOp(a, node.op, b), add(da, db if isinstance(node.op, ast.Add) else negative(db))
@@ -108,6 +111,23 @@ class Expressions(Scope):
                 return ast.BinOp(a, node.op, b), da
             return ast.BinOp(a, node.op, b), add(da, negative(multiply(ast.BinOp(a, ast.FloorDiv(), b), db)))
         raise self.unknown(node)
+
+    def plus_exp(self, node: ast.expr) -> tuple[float, ast.Call] | None:
+        """Parts of a sum of a literal and an exponential."""
+        if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add):
+            for one, other in ((node.left, node.right), (node.right, node.left)):
+                c = number(one)
+                if c is not None and isinstance(other, ast.Call) and self.function_of_math(other.func) == "exp":
+                    return c, other
+        return None
+
+    def logistic(self, node: ast.BinOp, c: float, exp: ast.Call, into: Into) -> tuple[ast.expr, Expr]:
+        """a / (c + exp(z)): its tangent -y (1 - c y / a) dz is made of its value, and does not overflow."""
+        z, dz = self.split(exp.args[0])
+        value = ast.Call(exp.func, [z], [])
+        y = self.keep(ast.BinOp(node.left, ast.Div(), cast(ast.expr, add(literal(c), value))), into)
+        rest = add(literal(1.0), negative(multiply(literal(c / cast(float, number(node.left))), y)))
+        return y, negative(multiply(multiply(y, rest), dz))
 
     def vanishing(self, y: ast.expr, slope: ast.expr) -> Expr:
         """y times a slope; 0 where y is, though the slope may have overflowed, as in 1 / (1 + exp(-x))."""
