@@ -159,8 +159,7 @@ class Activation(Differentiable, Plugin):
             raise TypeError(f"Activation '{self.name}' needs forward=, a function of x")
         self._check(self.forward, "forward", ("x", "y") if self.row else ("x",))
         self._check(self.derivative, "derivative", ("x", "y", "gradient") if self.row else ("x", "y"))
-        if self.surrogate and self.derivative is None:
-            raise TypeError(f"Activation '{self.name}': a surrogate needs derivative=")
+        self._check_surrogate()
 
     def _primal(self) -> Primal | None:
         if self.row:
@@ -185,6 +184,9 @@ class Loss(Differentiable, Plugin):
         given. Not with ``row``.
     row : bool
         Whether the formula takes a sample's whole row.
+    surrogate : bool
+        Whether ``derivative`` differs from that of ``loss`` on purpose. Otherwise the two are
+        compared.
     link : str
         Activation that turns the network's output into a prediction: "identity" unless the
         loss is on logits.
@@ -200,6 +202,7 @@ class Loss(Differentiable, Plugin):
     loss: Formula = None  # type: ignore[assignment]
     derivative: Formula | None = None
     row: bool = False
+    surrogate: bool = False
     link: str = "identity"
     targets: str = "real"
 
@@ -209,6 +212,7 @@ class Loss(Differentiable, Plugin):
             raise TypeError(f"Loss '{self.name}' needs loss=, a function of output and target")
         self._check(self.loss, "loss", ("output", "target", "gradient") if self.row else ("output", "target"))
         self._check(self.derivative, "derivative", ("output", "target"))
+        self._check_surrogate()
         if self.row and self.derivative is not None:
             raise TypeError(f"Loss '{self.name}': a row loss fills its gradient itself; leave derivative out")
         if self.targets not in TARGETS:

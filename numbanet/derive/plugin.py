@@ -31,6 +31,11 @@ class Differentiable:
     name: str
     params: Mapping[str, float]
     derivative: Callable[..., Any] | None
+    surrogate: bool = False
+
+    def _check_surrogate(self) -> None:
+        if self.surrogate and self.derivative is None:
+            raise TypeError(f"{type(self).__name__} '{self.name}': a surrogate needs derivative=")
 
     def _primal(self) -> Primal | None:
         """What the derivative is of; None where formulas of rows hold it, or nothing has one."""
@@ -57,7 +62,7 @@ class Differentiable:
             return self.derivative
         if self.derivative is None:
             return derive(primal.formula, primal.result)
-        if not getattr(self, "surrogate", False):
+        if not self.surrogate:
             _check(f"{type(self).__name__} '{self.name}'", primal, self.derivative, tuple(self.params.items()))
         return self.derivative
 
