@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import builtins
 import inspect
 import linecache
 import types
@@ -10,9 +11,72 @@ from collections.abc import Callable
 from functools import cache, lru_cache
 from typing import Any, cast
 
+BUILTINS = {"abs", "min", "max", "len", "range", "float", "int", "bool", "pow"}
+
 
 class FormulaError(TypeError):
     """A formula uses what can't be compiled; the message names its file and line."""
+
+
+class Reader:
+    """A formula: its syntax tree, what its names stand for, where its errors are.
+
+    Parameters
+    ----------
+    function : callable
+        Plain Python function, or one that Numba has wrapped.
+    """
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        function = getattr(function, "py_func", function)
+        if not isinstance(function, types.FunctionType):
+            raise FormulaError(f"a formula must be a plain Python function, got {function!r}")
+        self.target = function
+        self.node = definition(function)
+        self.arguments = [a.arg for a in self.node.args.args]
+
+    def statements(self) -> list[ast.stmt]:
+        """The body without its docstring."""
+        if isinstance(self.node, ast.Lambda):
+            return [ast.copy_location(ast.Return(self.node.body), self.node.body)]
+        first = self.node.body[0]
+        return self.node.body[isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant):]
+
+    def error(self, node: ast.AST, what: str) -> FormulaError:
+        """Error that names the place in the author's file."""
+        code = self.target.__code__
+        line = getattr(node, "lineno", code.co_firstlineno)
+        return FormulaError(f"{code.co_filename}:{line}: formula '{self.target.__qualname__}' {what}")
+
+    def resolve(self, node: ast.expr) -> Any:
+        """What a name or ``module.name`` stands for in the formula."""
+        if isinstance(node, ast.Attribute):
+            owner = self.resolve(node.value)
+            if not isinstance(owner, types.ModuleType):
+                raise self.error(node, f"uses '{ast.unparse(node)}'; only attributes of modules can be read")
+            value = getattr(owner, node.attr, None)
+            if value is None:
+                raise self.error(node, f"uses '{ast.unparse(node)}', which does not exist")
+            return value
+        if not isinstance(node, ast.Name):
+            raise self.error(node, f"uses '{ast.unparse(node)}' as a function")
+        free = dict(zip(self.target.__code__.co_freevars, self.target.__closure__ or (), strict=True))
+        if node.id in free:
+            return free[node.id].cell_contents
+        if node.id in self.target.__globals__:
+            return self.target.__globals__[node.id]
+        if node.id in BUILTINS:
+            return getattr(builtins, node.id)
+        raise self.error(node, f"uses '{node.id}', which is not defined, or not among {', '.join(sorted(BUILTINS))}")
+
+    def defaults(self, node: ast.Call, value: Any) -> list[Any]:
+        """Default values of the arguments that a call of another formula leaves out."""
+        if not isinstance(value, types.FunctionType):
+            return []
+        left = list(inspect.signature(value).parameters.values())[len(node.args):]
+        if any(p.default is p.empty for p in left):
+            raise self.error(node, f"calls {value.__qualname__} with {len(node.args)} arguments; it takes more")
+        return [p.default for p in left]
 
 
 @lru_cache(maxsize=64)

@@ -9,10 +9,8 @@ that softmax, too, is made of contiguous vector loops.
 from __future__ import annotations
 
 import ast
-import builtins
 import copy
 import functools
-import inspect
 import math
 import re
 import types
@@ -22,9 +20,7 @@ from typing import Any, cast
 
 import numpy as np
 
-from numbanet._source import FormulaError, definition
-
-_BUILTINS = {"abs", "min", "max", "len", "range", "float", "int", "bool", "pow"}
+from numbanet._source import BUILTINS, Reader
 
 
 @dataclass
@@ -76,8 +72,6 @@ class Translator:
 
     def _add(self, function: Callable[..., Any], rows: Iterable[int]) -> tuple[str, int]:
         function = getattr(function, "py_func", function)
-        if not isinstance(function, types.FunctionType):
-            raise FormulaError(f"a formula must be a plain Python function, got {function!r}")
         rows = tuple(rows)
         key = (function, rows)
         if key not in self.source.names:
@@ -89,11 +83,11 @@ class Translator:
         return self.source.names[key]
 
 
-class _Rewriter(ast.NodeTransformer):
-    def __init__(self, owner: Translator, function: types.FunctionType, rows: tuple[int, ...]) -> None:
-        self.owner, self.target = owner, function
-        self.node = copy.deepcopy(definition(function))  # it is rewritten in place
-        self.arguments = [a.arg for a in self.node.args.args]
+class _Rewriter(Reader, ast.NodeTransformer):
+    def __init__(self, owner: Translator, function: Callable[..., Any], rows: tuple[int, ...]) -> None:
+        super().__init__(function)
+        self.owner = owner
+        self.node = copy.deepcopy(self.node)  # it is rewritten in place
         self.rows = {self.arguments[i] for i in rows}
         self.loops: set[str] = set()
         self.locals: dict[str, int] = {}
@@ -102,12 +96,7 @@ class _Rewriter(ast.NodeTransformer):
     # -- the whole function -------------------------------------------------------------
 
     def function(self, name: str) -> ast.FunctionDef:
-        if isinstance(self.node, ast.Lambda):
-            body: list[ast.stmt] = [ast.copy_location(ast.Return(self.node.body), self.node.body)]
-        else:
-            body = list(self.node.body)
-            if isinstance(body[0], ast.Expr) and isinstance(body[0].value, ast.Constant):
-                body = body[1:]
+        body = self.statements()
         for statement in body:
             for node in ast.walk(statement):
                 if isinstance(node, ast.For) and isinstance(node.target, ast.Name):
@@ -178,11 +167,6 @@ class _Rewriter(ast.NodeTransformer):
         return f"{name}_" if name in _TAKEN or re.fullmatch(r"formula_\d+|\w+_f(32|64)", name) else name
 
     # -- statements and expressions -----------------------------------------------------
-
-    def error(self, node: ast.AST, what: str) -> FormulaError:
-        code = self.target.__code__
-        line = getattr(node, "lineno", code.co_firstlineno)
-        return FormulaError(f"{code.co_filename}:{line}: formula '{self.target.__qualname__}' {what}")
 
     def generic_visit(self, node: ast.AST) -> ast.AST:
         if not isinstance(node, _ALLOWED):
@@ -255,17 +239,8 @@ class _Rewriter(ast.NodeTransformer):
                 return ast.Call(ast.Name(value.__name__, ast.Load()), arguments, [])
             choose = ast.Name(self.twin(node, value.__name__), ast.Load())
             return functools.reduce(lambda a, b: ast.Call(choose, [a, b], []), arguments)
-        arguments += self.defaults(node, value)
+        arguments += [self.constant(node, default) for default in self.defaults(node, value)]
         return ast.Call(ast.Name(self.callee(node, value), ast.Load()), arguments, [])
-
-    def defaults(self, node: ast.Call, value: Any) -> list[ast.expr]:
-        """Default values of the arguments that a call of another formula leaves out."""
-        if not isinstance(value, types.FunctionType):
-            return []
-        left = list(inspect.signature(value).parameters.values())[len(node.args):]
-        if any(p.default is p.empty for p in left):
-            raise self.error(node, f"calls {value.__qualname__} with {len(node.args)} arguments; it takes more")
-        return [cast(ast.expr, self.constant(node, p.default)) for p in left]
 
     def length(self, node: ast.expr) -> ast.expr:
         if not (isinstance(node, ast.Name) and node.id in self.rows):
@@ -313,27 +288,6 @@ class _Rewriter(ast.NodeTransformer):
             return ast.Constant(int(value)) if self.integer else self.number(float(value))
         raise self.error(node, f"uses '{ast.unparse(node)}', a {type(value).__name__}; only numbers can be captured")
 
-    def resolve(self, node: ast.expr) -> Any:
-        """What a name or ``module.name`` stands for in the formula."""
-        if isinstance(node, ast.Attribute):
-            owner = self.resolve(node.value)
-            if not isinstance(owner, types.ModuleType):
-                raise self.error(node, f"uses '{ast.unparse(node)}'; only attributes of modules can be read")
-            value = getattr(owner, node.attr, None)
-            if value is None:
-                raise self.error(node, f"uses '{ast.unparse(node)}', which does not exist")
-            return value
-        if not isinstance(node, ast.Name):
-            raise self.error(node, f"uses '{ast.unparse(node)}' as a function")
-        free = dict(zip(self.target.__code__.co_freevars, self.target.__closure__ or (), strict=True))
-        if node.id in free:
-            return free[node.id].cell_contents
-        if node.id in self.target.__globals__:
-            return self.target.__globals__[node.id]
-        if node.id in _BUILTINS:
-            return getattr(builtins, node.id)
-        raise self.error(node, f"uses '{node.id}', which is not defined, or not among {', '.join(sorted(_BUILTINS))}")
-
 
 def _returns(body: list[ast.stmt]) -> bool:
     """Whether statements return a value on every path."""
@@ -349,7 +303,7 @@ def _is_small_integer(node: ast.expr) -> bool:
     return isinstance(node, ast.Constant) and type(node.value) is int and node.value < 64
 
 
-_TAKEN = {"T", "inf", "nan", "_i", "_scratch", "_result", "_lanes", *_BUILTINS}
+_TAKEN = {"T", "inf", "nan", "_i", "_scratch", "_result", "_lanes", *BUILTINS}
 _ALLOWED = (
     ast.Assign, ast.AugAssign, ast.AnnAssign, ast.Return, ast.If, ast.For, ast.Pass, ast.Expr, ast.IfExp, ast.BinOp,
     ast.UnaryOp, ast.BoolOp, ast.Compare, ast.Call, ast.Name, ast.Constant, ast.Tuple, ast.Subscript, ast.Attribute,

@@ -31,11 +31,9 @@ def numbanet_activations() -> Iterable[Activation]:  # type: ignore[empty-body]
     >>> import numbanet as nn
     >>> def gaussian(x):
     ...     return math.exp(-x * x)
-    >>> def gaussian_derivative(x, y):
-    ...     return -2 * x * y
     >>> @nn.hookimpl
     ... def numbanet_activations():
-    ...     yield nn.Activation("gaussian", forward=gaussian, derivative=gaussian_derivative)
+    ...     yield nn.Activation("gaussian", forward=gaussian)
     """
 
 
@@ -48,11 +46,9 @@ def numbanet_losses() -> Iterable[Loss]:  # type: ignore[empty-body]
     >>> import numbanet as nn
     >>> def quartic(output, target):
     ...     return (output - target) ** 4
-    >>> def quartic_derivative(output, target):
-    ...     return 4 * (output - target) ** 3
     >>> @nn.hookimpl
     ... def numbanet_losses():
-    ...     yield nn.Loss("quartic", loss=quartic, derivative=quartic_derivative)
+    ...     yield nn.Loss("quartic", loss=quartic)
     """
 
 
@@ -65,12 +61,10 @@ def numbanet_regularizers() -> Iterable[Regularizer]:  # type: ignore[empty-body
     >>> import numbanet as nn
     >>> def weight_elimination(w, strength):
     ...     return strength * w * w / (1 + w * w)
-    >>> def weight_elimination_derivative(w, strength):
-    ...     return strength * 2 * w / (1 + w * w) ** 2
     >>> @nn.hookimpl
     ... def numbanet_regularizers():
     ...     yield nn.Regularizer("weight_elimination", penalty=weight_elimination,
-    ...                          derivative=weight_elimination_derivative, params={"strength": 1e-4})
+    ...                          params={"strength": 1e-4})
     """
 
 

@@ -12,10 +12,19 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
 from numbanet.checks import finite_float, positive_float
+from numbanet.derive import Differentiable
+from numbanet.derive.plugin import POINTS, Primal
 
 Formula = Callable[..., Any]
 
-TARGETS = ("real", "positive", "nonnegative", "binary", "sign", "classes")
+TARGETS = {  # what targets may be, and some of them, with which derivatives are checked
+    "real": (-1.729, 0.314, 2.236),
+    "positive": (0.314, 2.236),
+    "nonnegative": (0.0, 0.314, 2.236),
+    "binary": (0.0, 0.314, 1.0),
+    "sign": (-1.0, 1.0),
+    "classes": (0.0, 1.0),
+}
 
 
 def _arguments(function: Formula, owner: str) -> list[str]:
@@ -114,7 +123,7 @@ class Plugin:
 
 
 @dataclass(frozen=True)
-class Activation(Plugin):
+class Activation(Differentiable, Plugin):
     """Activation function.
 
     Parameters
@@ -124,11 +133,15 @@ class Activation(Plugin):
     forward : callable
         ``forward(x, *params) -> y`` of scalars. With ``row``: ``forward(x, y, *params)`` fills
         the row ``y`` from the row ``x``.
-    derivative : callable
-        ``derivative(x, y, *params)``, dy/dx at ``x`` where ``y = forward(x)``. With ``row``:
-        ``derivative(x, y, gradient, *params)`` turns ``gradient`` from d/dy into d/dx in place.
+    derivative : callable, optional
+        ``derivative(x, y, *params)``, dy/dx at ``x`` where ``y = forward(x)``; derived from
+        ``forward`` if not given. With ``row``: ``derivative(x, y, gradient, *params)`` turns
+        ``gradient`` from d/dy into d/dx in place, and is needed for training.
     row : bool
         Whether the formulas take a sample's whole row.
+    surrogate : bool
+        Whether ``derivative`` differs from that of ``forward`` on purpose, as a straight-through
+        estimator does. Otherwise the two are compared.
     params : mapping of str to float
         Parameters with their defaults.
     bounds : mapping of str to str
@@ -138,6 +151,7 @@ class Activation(Plugin):
     forward: Formula = None  # type: ignore[assignment]
     derivative: Formula | None = None
     row: bool = False
+    surrogate: bool = False
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -145,10 +159,16 @@ class Activation(Plugin):
             raise TypeError(f"Activation '{self.name}' needs forward=, a function of x")
         self._check(self.forward, "forward", ("x", "y") if self.row else ("x",))
         self._check(self.derivative, "derivative", ("x", "y", "gradient") if self.row else ("x", "y"))
+        self._check_surrogate()
+
+    def _primal(self) -> Primal | None:
+        if self.row:
+            return None
+        return Primal("forward", self.forward, True, ("x",), tuple((x,) for x in POINTS))
 
 
 @dataclass(frozen=True)
-class Loss(Plugin):
+class Loss(Differentiable, Plugin):
     """Loss of one sample.
 
     Parameters
@@ -159,10 +179,14 @@ class Loss(Plugin):
         ``loss(output, target, *params)`` of one output and its target; a sample's loss is the
         mean over its outputs. With ``row``: ``loss(output, target, gradient, *params)`` takes
         whole rows, fills ``gradient`` and returns the sample's loss.
-    derivative : callable
-        ``derivative(output, target, *params)``, d loss / d output; required, but not with ``row``.
+    derivative : callable, optional
+        ``derivative(output, target, *params)``, d loss / d output; derived from ``loss`` if not
+        given. Not with ``row``.
     row : bool
         Whether the formula takes a sample's whole row.
+    surrogate : bool
+        Whether ``derivative`` differs from that of ``loss`` on purpose. Otherwise the two are
+        compared.
     link : str
         Activation that turns the network's output into a prediction: "identity" unless the
         loss is on logits.
@@ -178,6 +202,7 @@ class Loss(Plugin):
     loss: Formula = None  # type: ignore[assignment]
     derivative: Formula | None = None
     row: bool = False
+    surrogate: bool = False
     link: str = "identity"
     targets: str = "real"
 
@@ -187,16 +212,21 @@ class Loss(Plugin):
             raise TypeError(f"Loss '{self.name}' needs loss=, a function of output and target")
         self._check(self.loss, "loss", ("output", "target", "gradient") if self.row else ("output", "target"))
         self._check(self.derivative, "derivative", ("output", "target"))
-        if not self.row and self.derivative is None:
-            raise TypeError(f"Loss '{self.name}' needs derivative=, or row=True and a loss that fills its gradient")
+        self._check_surrogate()
         if self.row and self.derivative is not None:
             raise TypeError(f"Loss '{self.name}': a row loss fills its gradient itself; leave derivative out")
         if self.targets not in TARGETS:
             raise ValueError(f"Loss '{self.name}': targets must be one of {', '.join(TARGETS)}; got {self.targets!r}")
 
+    def _primal(self) -> Primal | None:
+        if self.row:
+            return None
+        points = tuple((output, target) for output in POINTS for target in TARGETS[self.targets])
+        return Primal("loss", self.loss, False, ("output", "target"), points)
+
 
 @dataclass(frozen=True)
-class Regularizer(Plugin):
+class Regularizer(Differentiable, Plugin):
     """Penalty of one weight, or a constraint on the weights that enter a unit.
 
     Parameters
@@ -206,7 +236,7 @@ class Regularizer(Plugin):
     penalty : callable, optional
         ``penalty(w, *params)``, added to the loss for every weight.
     derivative : callable, optional
-        ``derivative(w, *params)``, d penalty / dw.
+        ``derivative(w, *params)``, d penalty / dw; derived from ``penalty`` if not given.
     project : callable, optional
         ``project(w, *params)`` changes ``w``, the row of weights that enter one unit, in place;
         called after every step.
@@ -229,6 +259,11 @@ class Regularizer(Plugin):
             raise TypeError(f"Regularizer '{self.name}' needs penalty= or project=")
         for what in ("penalty", "derivative", "project"):
             self._check(getattr(self, what), what, ("w",))
+
+    def _primal(self) -> Primal | None:
+        if self.penalty is None:
+            return None
+        return Primal("penalty", self.penalty, False, ("w",), tuple((w,) for w in POINTS))
 
 
 @dataclass(frozen=True)

@@ -45,7 +45,7 @@ def activate(activation, x):
 def activate_backward(activation, x, y, gradient):
     params = activation.params.values()
     if not activation.row:
-        return gradient * elementwise(lambda v, u: activation.derivative(v, u, *params), x, y)
+        return gradient * elementwise(lambda v, u: activation.slope(v, u, *params), x, y)
     gradient = gradient.copy()
     for i in range(len(x)):
         activation.derivative(x[i], y[i], gradient[i], *params)
@@ -70,7 +70,7 @@ def sample_losses(loss, outputs, targets):
         losses = [loss.loss(outputs[i], targets[i], gradient[i], *params) for i in range(len(outputs))]
         return np.array(losses), gradient
     losses = elementwise(lambda o, t: loss.loss(o, t, *params), outputs, targets)
-    gradient = elementwise(lambda o, t: loss.derivative(o, t, *params), outputs, targets)
+    gradient = elementwise(lambda o, t: loss.slope(o, t, *params), outputs, targets)
     return losses.mean(axis=1), gradient / outputs.shape[1]
 
 
@@ -128,7 +128,7 @@ def penalty(model, regularizer, params):
         if rule is not None and rule.penalty is not None:
             values = rule.params.values()
             value += elementwise(lambda v, r=rule, p=values: r.penalty(v, *p), w).sum()
-            g += elementwise(lambda v, r=rule, p=values: r.derivative(v, *p), w)
+            g += elementwise(lambda v, r=rule, p=values: r.slope(v, *p), w)
     return value, gradient
 
 

@@ -62,7 +62,7 @@ def test_every_activation_is_tested():
 def formulas(name, **params):
     spec = registry.get("activation", name, **params)
     values = spec.params.values()
-    return lambda x: spec.forward(x, *values), lambda x, y: spec.derivative(x, y, *values)
+    return lambda x: spec.forward(x, *values), lambda x, y: spec.slope(x, y, *values)
 
 
 @pytest.mark.parametrize("name", ACTIVATIONS)
@@ -167,9 +167,9 @@ def test_penalty(name, reference):
     values = spec.params.values()
     for w in (-3.0, -0.01, 0.2, 5.0):
         assert spec.penalty(w, *values) == pytest.approx(reference(w), rel=1e-14)
-        assert spec.derivative(w, *values) == pytest.approx(slope(reference, w), rel=1e-7)
+        assert spec.slope(w, *values) == pytest.approx(slope(reference, w), rel=1e-7)
     assert spec.penalty(0.0, *values) == 0
-    assert spec.derivative(0.0, *values) == 0
+    assert spec.slope(0.0, *values) == 0
 
 
 def test_max_norm():

@@ -84,7 +84,7 @@ def backward(spec, x, y, gradient):
     rows, y, gradient = ((a[None] if a.ndim == 1 else a.T) for a in (x, y, gradient))
     units, lanes = rows.shape
     inplace = elementwise.in_place(spec)
-    kernel, scratch = elementwise.backward(spec.derivative, spec.row, inplace, len(spec.params), str(x.dtype))
+    kernel, scratch = elementwise.backward(spec.slope, spec.row, inplace, len(spec.params), str(x.dtype))
     parts = [np.full_like(rows, nan) if inplace else rows, y, gradient, np.full((scratch, lanes), nan, x.dtype)]
     _, _, result, _ = run(kernel, spec, parts, operation(0, units, units, 1, 3 * units, 2 * units))
     return result[0] if x.ndim == 1 else result.T
@@ -246,9 +246,9 @@ def test_derivative_of_activation(name, dtype):
     y = forward(spec, x)
     x, y = x[np.isfinite(y)], y[np.isfinite(y)]
     params = spec.params.values()
-    exact = evaluate(spec.derivative, x, y, params=params)
-    nearby = [evaluate(spec.derivative, toward_zero(x), y, params=params),
-              evaluate(spec.derivative, x, toward_zero(y), params=params)]
+    exact = evaluate(spec.slope, x, y, params=params)
+    nearby = [evaluate(spec.slope, toward_zero(x), y, params=params),
+              evaluate(spec.slope, x, toward_zero(y), params=params)]
     jumps = np.zeros(len(x), bool)
     for other in nearby:
         jumps |= abs(other - exact) > 0.01  # at a kink
@@ -276,7 +276,7 @@ def test_activation_at_infinity_and_nan(name, dtype):
         slopes = backward(spec, x, y, np.ones_like(x))
         assert np.isfinite(slopes[:2]).all()
         if name != "step":
-            low, high = evaluate(spec.derivative, x[:2], y[:2], params=spec.params.values())
+            low, high = evaluate(spec.slope, x[:2], y[:2], params=spec.params.values())
             np.testing.assert_allclose(slopes[:2], np.array([low, high]).astype(dtype), atol=2 * eps)
         assert slopes[3] == slopes[4]
 
@@ -297,7 +297,7 @@ def test_parameters_are_passed_at_run_time(name, params, dtype):
     actual = forward(changed, x)
     exact, nearby = (evaluate(spec.forward, v, params=values) for v in (x, toward_zero(x)))
     assert errors(actual, exact, nearby).max() <= limit(dtype, 4)
-    exact = evaluate(spec.derivative, x, actual, params=values)
+    exact = evaluate(spec.slope, x, actual, params=values)
     np.testing.assert_allclose(backward(changed, x, actual, np.ones_like(x)), exact.astype(dtype),
                                rtol=20 * np.finfo(dtype).eps, atol=20 * np.finfo(dtype).eps)
     assert np.abs(actual - y).max() > 0.01
@@ -406,7 +406,7 @@ def test_derivative_of_loss(name, dtype):
     z, t = pairs(spec, dtype)
     _, gradient = loss_and_gradient(spec, z[:, None], t[:, None])
     params = [np.array(v, dtype) for v in spec.params.values()]
-    exact, nearby = (evaluate(spec.derivative, v, t, params=params) for v in (z, toward_zero(z)))
+    exact, nearby = (evaluate(spec.slope, v, t, params=params) for v in (z, toward_zero(z)))
     jumps = abs(nearby - exact) > 0.01 * (1 + abs(exact))
     actual = gradient[:, 0]
     size = np.finfo(dtype).eps * np.maximum(terms(spec, z.astype(L), t.astype(L)), abs(exact))
@@ -425,7 +425,7 @@ def test_loss_of_several_outputs_with_weights(name, dtype):
     loss, gradient = loss_and_gradient(spec, output, target, weight)
     params = spec.params.values()
     values = evaluate(spec.loss, output.ravel(), target.ravel(), params=params).reshape(37, 3)
-    slopes = evaluate(spec.derivative, output.ravel(), target.ravel(), params=params).reshape(37, 3)
+    slopes = evaluate(spec.slope, output.ravel(), target.ravel(), params=params).reshape(37, 3)
     eps = np.finfo(dtype).eps
     np.testing.assert_allclose(loss, (weight * values.mean(axis=1)).astype(dtype), rtol=30 * eps, atol=100 * eps)
     np.testing.assert_allclose(gradient, (weight[:, None] * slopes / 3).astype(dtype), rtol=30 * eps, atol=100 * eps)
@@ -579,7 +579,7 @@ def assert_single_and_wide(code, vectors=True):
 @pytest.mark.parametrize("name", ACTIVATIONS)
 def test_no_double_in_an_activation(name):
     spec = ACTIVATIONS[name]
-    for build, formula in ((elementwise.forward, spec.forward), (elementwise.backward, spec.derivative)):
+    for build, formula in ((elementwise.forward, spec.forward), (elementwise.backward, spec.slope)):
         kernel, _ = build(formula, False, elementwise.in_place(spec), len(spec.params), "float32")
         assert_single_and_wide(llvm(kernel, 0), vectors=name != "identity")
 
@@ -588,7 +588,7 @@ def test_no_double_in_an_activation(name):
 @pytest.mark.parametrize("name", ROWS)
 def test_no_double_in_a_row_activation(name):
     spec = ROWS[name]
-    for build, formula in ((elementwise.forward, spec.forward), (elementwise.backward, spec.derivative)):
+    for build, formula in ((elementwise.forward, spec.forward), (elementwise.backward, spec.slope)):
         kernel, _ = build(formula, True, False, len(spec.params), "float32")
         assert_single_and_wide(llvm(kernel, 0))
 
@@ -613,7 +613,7 @@ def test_no_double_in_an_optimizer(spec):
 def test_no_double_in_a_regularizer(spec):
     if spec.penalty is not None:
         assert_single_and_wide(llvm(update.penalty(spec.penalty, len(spec.params), "float32"), 2))
-        assert_single_and_wide(llvm(update.penalty_gradient(spec.derivative, len(spec.params), "float32"), 2))
+        assert_single_and_wide(llvm(update.penalty_gradient(spec.slope, len(spec.params), "float32"), 2))
     if spec.project is not None:
         assert_single_and_wide(llvm(update.projection(spec.project, len(spec.params), "float32")[0], 2))
 

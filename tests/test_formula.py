@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from numba import njit
 
-from numbanet._source import reads
-from numbanet.formula import FormulaError, Translator
+from numbanet._source import FormulaError, reads
+from numbanet.formula import Translator
 from numbanet.math import twin
 
 DTYPES = ("float32", "float64")

@@ -1,7 +1,8 @@
-"""Activation functions, each above its derivative.
+"""Activation functions, each above its derivative where that is better than the derived one.
 
 At -inf and inf a function takes its limit, and NaN stays NaN. A derivative that does without x
-lets the engine overwrite x with y. At a kink it is one of the two one-sided derivatives.
+lets the engine overwrite x with y, and is cheaper than any that needs x: that is why most of
+those here are written. At a kink a derivative is one of the two one-sided ones.
 """
 
 import math
@@ -14,10 +15,6 @@ from numbanet.spec import Activation
 
 def identity(x):
     return x
-
-
-def identity_derivative(x, y):
-    return 1.0
 
 
 def step(x):
@@ -43,17 +40,9 @@ def tanh(x):
     return math.tanh(x)
 
 
-def tanh_derivative(x, y):
-    return 1.0 - y * y
-
-
 def scaled_tanh(x):
     """1.7159 tanh(2x / 3), close to 1 at 1 (LeCun et al., "Efficient BackProp", 1998)."""
     return 1.7159 * math.tanh(2.0 / 3.0 * x)
-
-
-def scaled_tanh_derivative(x, y):
-    return 2.0 / 3.0 * (1.7159 - y * y / 1.7159)
 
 
 def relu(x):
@@ -66,12 +55,8 @@ def relu_derivative(x, y):
 
 
 def leaky_relu(x, alpha):
-    """x, or alpha x below 0 (Maas et al., 2013)."""
-    return alpha * x if x < 0 else x
-
-
-def leaky_relu_derivative(x, y, alpha):
-    return 1.0 if x > 0 else alpha  # the sign of y would do, were it not for alpha < 0
+    """x, or alpha x below 0 (Maas et al., 2013); the derivative at 0 is alpha."""
+    return x if x > 0 else alpha * x
 
 
 def relu6(x):
@@ -86,10 +71,6 @@ def relu6_derivative(x, y):
 def elu(x, alpha):
     """x, or alpha (exp(x) - 1) below 0 (Clevert et al., 2016)."""
     return x if x > 0 else alpha * math.expm1(x)
-
-
-def elu_derivative(x, y, alpha):
-    return 1.0 if x > 0 else y + alpha
 
 
 def selu(x):
@@ -121,6 +102,7 @@ def gelu(x):
 
 
 def gelu_derivative(x, y):
+    # here and below: the derived one, x times a slope that has vanished, is NaN at infinity
     z = min(max(x, -40.0), 40.0)
     return normal_cdf(z) + 0.3989422804014327 * z * math.exp(-0.5 * z * z)
 
@@ -219,10 +201,6 @@ def exponential(x):
     return math.exp(x)
 
 
-def exponential_derivative(x, y):
-    return y
-
-
 def softmax(x, y):
     """exp(x) / sum(exp(x)) over the row (Bridle, 1990)."""
     peak = x[0]
@@ -271,15 +249,15 @@ SILU = Activation("silu", forward=silu, derivative=silu_derivative, params={"bet
 @hookimpl
 def numbanet_activations() -> Iterable[Activation]:
     return (
-        Activation("identity", forward=identity, derivative=identity_derivative),
+        Activation("identity", forward=identity),
         Activation("step", forward=step, derivative=step_derivative),
         Activation("sigmoid", forward=sigmoid, derivative=sigmoid_derivative),
-        Activation("tanh", forward=tanh, derivative=tanh_derivative),
-        Activation("scaled_tanh", forward=scaled_tanh, derivative=scaled_tanh_derivative),
+        Activation("tanh", forward=tanh),
+        Activation("scaled_tanh", forward=scaled_tanh),
         Activation("relu", forward=relu, derivative=relu_derivative),
-        Activation("leaky_relu", forward=leaky_relu, derivative=leaky_relu_derivative, params={"alpha": 0.01}),
+        Activation("leaky_relu", forward=leaky_relu, params={"alpha": 0.01}),
         Activation("relu6", forward=relu6, derivative=relu6_derivative),
-        Activation("elu", forward=elu, derivative=elu_derivative, params={"alpha": 1.0}),
+        Activation("elu", forward=elu, params={"alpha": 1.0}),
         Activation("selu", forward=selu, derivative=selu_derivative),
         Activation("celu", forward=celu, derivative=celu_derivative, params={"alpha": 1.0},
                    bounds={"alpha": "(0, inf)"}),
@@ -293,7 +271,7 @@ def numbanet_activations() -> Iterable[Activation]:
         Activation("hard_sigmoid", forward=hard_sigmoid, derivative=hard_sigmoid_derivative),
         Activation("hard_tanh", forward=hard_tanh, derivative=hard_tanh_derivative),
         Activation("hard_silu", forward=hard_silu, derivative=hard_silu_derivative),
-        Activation("exponential", forward=exponential, derivative=exponential_derivative),
+        Activation("exponential", forward=exponential),
         Activation("softmax", forward=softmax, derivative=softmax_derivative, row=True),
         Activation("log_softmax", forward=log_softmax, derivative=log_softmax_derivative, row=True),
     )

@@ -1,4 +1,4 @@
-"""Losses, each elementwise one above its derivative with respect to the output.
+"""Losses. The derivative of an elementwise one, with respect to the output, is derived unless it stands below.
 
 Losses on logits take the network's output before the activation `link`. The constant terms of a
 deviance are included, so that a perfect prediction costs 0.
@@ -8,8 +8,7 @@ import math
 from collections.abc import Iterable
 from dataclasses import replace
 
-from numbanet.builtins._common import sign
-from numbanet.builtins.activations import sigmoid, softplus
+from numbanet.builtins.activations import softplus
 from numbanet.hookspecs import hookimpl
 from numbanet.spec import Loss
 
@@ -19,17 +18,9 @@ def mean_squared_error(output, target):
     return (output - target) * (output - target)
 
 
-def mean_squared_error_derivative(output, target):
-    return 2.0 * (output - target)
-
-
 def mean_absolute_error(output, target):
     """|output - target|."""
     return abs(output - target)
-
-
-def mean_absolute_error_derivative(output, target):
-    return sign(output - target)
 
 
 def huber(output, target, delta):
@@ -38,7 +29,7 @@ def huber(output, target, delta):
     return 0.5 * error * error if error <= delta else delta * (error - 0.5 * delta)
 
 
-def huber_derivative(output, target, delta):
+def huber_derivative(output, target, delta):  # a fifth faster, with the loss, than by branches
     return min(max(output - target, -delta), delta)
 
 
@@ -48,7 +39,7 @@ def log_cosh(output, target):
     return error + math.log1p(0.5 * math.expm1(-2.0 * error))
 
 
-def log_cosh_derivative(output, target):
+def log_cosh_derivative(output, target):  # keeps its digits where the error is small
     return math.tanh(output - target)
 
 
@@ -58,7 +49,7 @@ def quantile(output, target, q):
     return (1.0 - q) * error if error > 0 else -q * error
 
 
-def quantile_derivative(output, target, q):
+def quantile_derivative(output, target, q):  # 0 where nothing is wrong
     error = output - target
     return 1.0 - q if error > 0 else (-q if error < 0 else error)
 
@@ -69,28 +60,16 @@ def poisson_deviance(output, target):
     return math.exp(output) - surplus
 
 
-def poisson_deviance_derivative(output, target):
-    return math.exp(output) - target
-
-
 def gamma_deviance(output, target):
     """Half the deviance of positive targets; the output is the logarithm of their mean."""
     ratio = output - math.log(target)
     return ratio + math.expm1(-ratio)
 
 
-def gamma_deviance_derivative(output, target):
-    return 1.0 - target * math.exp(-output)
-
-
 def binary_cross_entropy(output, target, label_smoothing):
     """-t log(p) - (1 - t) log(1 - p), p = sigmoid(output); t is the target, drawn towards 1/2."""
     soft = target * (1.0 - label_smoothing) + 0.5 * label_smoothing
     return max(output, 0.0) - output * soft + math.log1p(math.exp(-abs(output)))
-
-
-def binary_cross_entropy_derivative(output, target, label_smoothing):
-    return sigmoid(output) - (target * (1.0 - label_smoothing) + 0.5 * label_smoothing)
 
 
 def focal(output, target, alpha, gamma):
@@ -101,32 +80,15 @@ def focal(output, target, alpha, gamma):
     return positive + (1.0 - alpha) * (1.0 - target) * math.exp(-gamma * miss) * alarm
 
 
-def focal_derivative(output, target, alpha, gamma):
-    miss = softplus(-output)
-    alarm = softplus(output)
-    p = sigmoid(output)
-    q = sigmoid(-output)
-    positive = -alpha * target * math.exp(-gamma * alarm) * (gamma * p * miss + q)
-    return positive + (1.0 - alpha) * (1.0 - target) * math.exp(-gamma * miss) * (gamma * q * alarm + p)
-
-
 def hinge(output, target):
     """max(1 - target output, 0) (Cortes & Vapnik, 1995)."""
     margin = 1.0 - target * output
-    return 0.0 if margin < 0 else margin
-
-
-def hinge_derivative(output, target):
-    return -target if 1.0 - target * output > 0 else 0.0
+    return 0.0 if margin <= 0 else margin
 
 
 def squared_hinge(output, target):
     """Square of hinge."""
     return hinge(output, target) * hinge(output, target)
-
-
-def squared_hinge_derivative(output, target):
-    return -2.0 * target * hinge(output, target)
 
 
 def softmax_cross_entropy(output, target, gradient, label_smoothing):
@@ -197,11 +159,11 @@ def cosine_similarity(output, target, gradient, epsilon):
     return 1.0 - cosine
 
 
-MSE = Loss("mean_squared_error", loss=mean_squared_error, derivative=mean_squared_error_derivative)
-MAE = Loss("mean_absolute_error", loss=mean_absolute_error, derivative=mean_absolute_error_derivative)
-POISSON = Loss("poisson_deviance", loss=poisson_deviance, derivative=poisson_deviance_derivative,
+MSE = Loss("mean_squared_error", loss=mean_squared_error)
+MAE = Loss("mean_absolute_error", loss=mean_absolute_error)
+POISSON = Loss("poisson_deviance", loss=poisson_deviance,
                link="exponential", targets="nonnegative")
-GAMMA = Loss("gamma_deviance", loss=gamma_deviance, derivative=gamma_deviance_derivative,
+GAMMA = Loss("gamma_deviance", loss=gamma_deviance,
              link="exponential", targets="positive")
 
 
@@ -221,12 +183,12 @@ def numbanet_losses() -> Iterable[Loss]:
         replace(POISSON, name="poisson"),
         GAMMA,
         replace(GAMMA, name="gamma"),
-        Loss("binary_cross_entropy", loss=binary_cross_entropy, derivative=binary_cross_entropy_derivative,
+        Loss("binary_cross_entropy", loss=binary_cross_entropy,
              params={"label_smoothing": 0.0}, bounds={"label_smoothing": "[0, 1]"}, link="sigmoid", targets="binary"),
-        Loss("focal", loss=focal, derivative=focal_derivative, params={"alpha": 0.25, "gamma": 2.0},
+        Loss("focal", loss=focal, params={"alpha": 0.25, "gamma": 2.0},
              bounds={"alpha": "[0, 1]", "gamma": "[0, inf)"}, link="sigmoid", targets="binary"),
-        Loss("hinge", loss=hinge, derivative=hinge_derivative, targets="sign"),
-        Loss("squared_hinge", loss=squared_hinge, derivative=squared_hinge_derivative, targets="sign"),
+        Loss("hinge", loss=hinge, targets="sign"),
+        Loss("squared_hinge", loss=squared_hinge, targets="sign"),
         Loss("softmax_cross_entropy", loss=softmax_cross_entropy, params={"label_smoothing": 0.0},
              bounds={"label_smoothing": "[0, 1]"}, row=True, link="softmax", targets="classes"),
         Loss("categorical_hinge", loss=categorical_hinge, row=True, targets="classes"),

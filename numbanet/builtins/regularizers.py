@@ -1,4 +1,4 @@
-"""Penalties and constraints of weights, each penalty above its derivative.
+"""Penalties and constraints of weights.
 
 The penalty is added once to the mean loss of a batch, whatever the batch's size, and its gradient
 passes through the optimiser like the loss's own. AdamW and Lion decay weights apart from it.
@@ -7,17 +7,12 @@ passes through the optimiser like the loss's own. AdamW and Lion decay weights a
 import math
 from collections.abc import Iterable
 
-from numbanet.builtins._common import sign
 from numbanet.hookspecs import hookimpl
 from numbanet.spec import Regularizer
 
 
 def l1(w, strength):
     return strength * abs(w)
-
-
-def l1_derivative(w, strength):
-    return strength * sign(w)
 
 
 def L1(strength: float = 0.01, *, biases: bool = False) -> Regularizer:
@@ -39,16 +34,12 @@ def L1(strength: float = 0.01, *, biases: bool = False) -> Regularizer:
     --------
     ElasticNet : Both penalties.
     """
-    return Regularizer("l1", penalty=l1, derivative=l1_derivative, params={"strength": strength},
+    return Regularizer("l1", penalty=l1, params={"strength": strength},
                        bounds={"strength": "[0, inf)"}, biases=biases)
 
 
 def l2(w, strength):
     return 0.5 * strength * w * w
-
-
-def l2_derivative(w, strength):
-    return strength * w
 
 
 def L2(strength: float = 0.01, *, biases: bool = False) -> Regularizer:
@@ -75,16 +66,12 @@ def L2(strength: float = 0.01, *, biases: bool = False) -> Regularizer:
     The gradient is λ w, as with ``weight_decay`` in PyTorch's SGD and Adam. Keras's L2 has no 1/2:
     half its figure is the same penalty. scikit-learn's ``alpha`` is divided by the batch's size.
     """
-    return Regularizer("l2", penalty=l2, derivative=l2_derivative, params={"strength": strength},
+    return Regularizer("l2", penalty=l2, params={"strength": strength},
                        bounds={"strength": "[0, inf)"}, biases=biases)
 
 
 def elastic_net(w, strength, l1_ratio):
     return strength * (l1_ratio * abs(w) + 0.5 * (1.0 - l1_ratio) * w * w)
-
-
-def elastic_net_derivative(w, strength, l1_ratio):
-    return strength * (l1_ratio * sign(w) + (1.0 - l1_ratio) * w)
 
 
 def ElasticNet(strength: float = 0.01, l1_ratio: float = 0.5, *, biases: bool = False) -> Regularizer:
@@ -109,7 +96,7 @@ def ElasticNet(strength: float = 0.01, l1_ratio: float = 0.5, *, biases: bool = 
     L1 : With ``l1_ratio=1``.
     L2 : With ``l1_ratio=0``.
     """
-    return Regularizer("elastic_net", penalty=elastic_net, derivative=elastic_net_derivative,
+    return Regularizer("elastic_net", penalty=elastic_net,
                        params={"strength": strength, "l1_ratio": l1_ratio},
                        bounds={"strength": "[0, inf)", "l1_ratio": "[0, 1]"}, biases=biases)
 

@@ -18,7 +18,13 @@ _BLOCKS = """    for block in range(blocks):
 
 def in_place(activation: Activation) -> bool:
     """Whether the output may overwrite the input: the derivative needs the output alone."""
-    return not activation.row and activation.derivative is not None and not reads(activation.derivative, 0)
+    if activation.row:
+        return False
+    try:
+        derivative = activation.derivative or activation.slope
+    except FormulaError:  # none, which is for training to say: predictions need none
+        return False
+    return derivative is not None and not reads(derivative, 0)
 
 
 def _arguments(*parts: Any) -> str:
@@ -127,7 +133,7 @@ def loss(function: Formula, derivative: Formula | None, count: int, dtype: str) 
 
 def loss_kernel(plugin: Loss, dtype: str) -> tuple[Any, int]:
     """Kernel of a loss plugin."""
-    return loss(plugin.loss, None if plugin.row else plugin.derivative, len(plugin.params), dtype)
+    return loss(plugin.loss, None if plugin.row else plugin.slope, len(plugin.params), dtype)
 
 
 @kernel

@@ -222,9 +222,8 @@ class UpdateProgram:
         for parameter, rule in graph.penalized(regularizer):
             at = _append(self.hyper, rule.params)
             if rule.penalty is not None:
-                if rule.derivative is None:
-                    raise ValueError(f"regularizer '{rule.name}' has no derivative; give derivative=")
-                kernel = update.penalty_gradient(rule.derivative, len(rule.params), dtype)
+                assert rule.slope is not None
+                kernel = update.penalty_gradient(rule.slope, len(rule.params), dtype)
                 self.slopes.add(kernel, at, parameter.offset, parameter.end)
                 kernel = update.penalty(rule.penalty, len(rule.params), dtype)
                 self.penalties.add(kernel, at, parameter.offset, parameter.end)

@@ -8,12 +8,7 @@ rather than of gradients, and Adam's epsilon is added before the correction of t
 import math
 
 from numbanet.builtins._common import sign
-from numbanet.builtins.activations import sigmoid
-from numbanet.builtins.losses import (
-    binary_cross_entropy,
-    poisson_deviance,
-    poisson_deviance_derivative,
-)
+from numbanet.builtins.losses import binary_cross_entropy, poisson_deviance
 from numbanet.spec import Loss, Optimizer
 
 
@@ -29,16 +24,8 @@ def poisson(output, target, outputs):
     return outputs * poisson_deviance(output, target)
 
 
-def poisson_derivative(output, target, outputs):
-    return outputs * poisson_deviance_derivative(output, target)
-
-
 def binary_log_loss(output, target, outputs):
     return outputs * binary_cross_entropy(output, target, 0.0)
-
-
-def binary_log_loss_derivative(output, target, outputs):
-    return outputs * (sigmoid(output) - target)
 
 
 def perceptron(output, target, outputs):
@@ -56,12 +43,11 @@ def perceptron_derivative(output, target, outputs):
 LOSSES = {
     spec.name: spec
     for spec in (
-        Loss("squared_error", loss=squared_error, derivative=squared_error_derivative, params={"outputs": 1}),
-        Loss("poisson", loss=poisson, derivative=poisson_derivative, params={"outputs": 1}, link="exponential",
-             targets="nonnegative"),
-        Loss("log_loss", loss=binary_log_loss, derivative=binary_log_loss_derivative, params={"outputs": 1},
-             link="sigmoid", targets="binary"),
-        Loss("perceptron", loss=perceptron, derivative=perceptron_derivative, params={"outputs": 1}),
+        Loss("squared_error", loss=squared_error, derivative=squared_error_derivative, surrogate=True,
+             params={"outputs": 1}),
+        Loss("poisson", loss=poisson, params={"outputs": 1}, link="exponential", targets="nonnegative"),
+        Loss("log_loss", loss=binary_log_loss, params={"outputs": 1}, link="sigmoid", targets="binary"),
+        Loss("perceptron", loss=perceptron, derivative=perceptron_derivative, surrogate=True, params={"outputs": 1}),
     )
 }  # fmt: skip
 

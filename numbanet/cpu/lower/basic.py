@@ -57,12 +57,13 @@ def activation_forward(program: Program, node: Node) -> None:
 def activation_backward(program: Program, node: Node) -> None:
     """d/dy becomes d/dx where it lies."""
     activation = activation_of(node)
-    if activation.derivative is None:
+    derivative = activation.slope
+    if derivative is None:
         raise ValueError(f"activation '{activation.name}' can't be trained through; give it a derivative=")
     program.slopes[node.input] = program.slope(node.output)
     inplace = program.in_place(node)
     kernel, scratch = elementwise.backward(
-        activation.derivative, activation.row, inplace, len(activation.params), program.dtype
+        derivative, activation.row, inplace, len(activation.params), program.dtype
     )
     program.passes.add(
         kernel, program.place(node.input), program.place(node.output), node.output.size,
