@@ -74,11 +74,11 @@ class Classifier(ClassifierMixin, Training):
                     f"Previously got {self.classes_}, `y` has {classes}"
                 )
             self._check_known(classes)
-        labels, classes = self._y_type == "multilabel-indicator", self._takes_classes()
-        if labels and classes:
+        labels, one_of_two = self._y_type == "multilabel-indicator", self._takes_classes()
+        if labels and one_of_two:
             raise ValueError(f"loss={self.loss!r} is for one class a sample, and y has several labels")
         several = labels or len(self.classes_) > 2
-        self.n_outputs_ = len(self.classes_) if several else 1 + classes
+        self.n_outputs_ = len(self.classes_) if several else 1 + one_of_two
         return X, y
 
     def _held_out(self, X: Any, y: Any) -> tuple[np.ndarray, np.ndarray]:

@@ -80,10 +80,6 @@ class Perceptron(Classifier):
     loss_curve_ : list of float
         Mean loss of each epoch, without penalty.
 
-    See Also
-    --------
-    MLPClassifier : Has hidden layers.
-
     Notes
     -----
     With more than two classes scikit-learn trains and stops the units one by one; here they learn together. Its early
