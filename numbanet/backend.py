@@ -83,6 +83,27 @@ def new_predictor(graph: Graph, dtype: str) -> Any:
         return Predictor(graph, dtype)
 
 
+def new_jacobian(graph: Graph, dtype: str) -> Any:
+    """Derivatives of a model's outputs with respect to its inputs.
+
+    Parameters
+    ----------
+    graph : Graph
+        The model.
+    dtype : str
+        Working type.
+
+    Returns
+    -------
+    Jacobian
+        Of the backend.
+    """
+    from numbanet.cpu.jacobian import Jacobian
+
+    with _told(dtype):
+        return Jacobian(graph, dtype)
+
+
 def kernel_text(graph: Graph, dtype: str) -> str | None:
     """LLVM's code of a model's forward kernels, or None where nothing is compiled.
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from numbanet.backend import new_predictor
+from numbanet.backend import new_jacobian, new_predictor
 from numbanet.checks import nonnegative_int, positive_int
 from numbanet.data import as_features, as_samples
 from numbanet.graph import Graph
@@ -230,6 +230,27 @@ class Sequential:
                 return outputs
         samples = as_samples(X, self.graph, self.dtype)
         return predictor(self._parameters, samples)
+
+    def jacobian(self, X: Any) -> np.ndarray:
+        """Derivatives of the outputs with respect to the inputs, as in prediction: without noise.
+
+        Parameters
+        ----------
+        X : array_like of shape (n, ...)
+            Samples.
+
+        Returns
+        -------
+        ndarray of shape (n, *outputs, *inputs)
+            Of the model's dtype.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If ``X`` can't be used, or the model takes indices.
+        """
+        samples = as_samples(X, self.graph, self.dtype)
+        return new_jacobian(self.graph, self.dtype)(self._parameters, samples)
 
     def _prepare(self) -> Any:
         self._predictor = new_predictor(self.graph, self.dtype)

@@ -214,6 +214,30 @@ def test_gradient(name, samples):
     assert gradient_error(*STACKS[name], samples, threads=1) < 1e-7
 
 
+@pytest.mark.parametrize("samples", [3] if FEW else [3, 37])
+@pytest.mark.parametrize("name", STACKS)
+def test_jacobian(name, samples):
+    """Of the outputs with respect to the inputs, in prediction."""
+    layers, shape = STACKS[name]
+    model, x = drawn(layers, shape), inputs(samples, shape)
+    found = model.jacobian(x)
+    outputs = model.graph.output.shape
+    assert found.shape == (samples, *outputs, *shape)
+    found = found.reshape(samples, -1, x[0].size)
+    for i in range(0, x[0].size, 7 if FEW else 1):
+        step = np.zeros(x[0].size)
+        step[i] = 1e-6
+        step = step.reshape(shape)
+        numeric = (model.predict(x + step) - model.predict(x - step)) / 2e-6
+        np.testing.assert_allclose(found[:, :, i], numeric.reshape(samples, -1), rtol=1e-6, atol=1e-7)
+
+
+def test_jacobian_of_indices():
+    model = drawn([nn.Embedding(6, 3)], (4,))
+    with pytest.raises(ValueError, match="indices of an Embedding have no derivative"):
+        model.jacobian([[0, 1, 2, 3]])
+
+
 @compiled
 @pytest.mark.parametrize("name", [name for name in STACKS if "batch" in name or "dropout" in name])
 def test_gradient_of_a_team(name, small_steps_too):

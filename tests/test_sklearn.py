@@ -353,3 +353,20 @@ def test_threads_of_workers(monkeypatch):
     with joblib.parallel_config("loky", inner_max_num_threads=1):
         for _, threads in joblib.Parallel(2)(limit() for _ in range(4)):
             assert threads == 1
+
+
+@pytest.mark.parametrize("task", ["binary", "classes", "numbers"])
+def test_gradient_with_respect_to_features(task):
+    X, y = np.random.default_rng(0).normal(size=(40, 3)), np.arange(40) % 3
+    if task == "numbers":
+        estimator = MLPRegressor(hidden_layer_sizes=(5,), activation="tanh", max_iter=3).fit(X, X[:, 0])
+        answer = estimator.predict
+    else:
+        estimator = MLPClassifier((5,), activation="tanh", max_iter=3).fit(X, y % 2 if task == "binary" else y)
+        answer = lambda X: estimator.predict_proba(X)[:, 1] if task == "binary" else estimator.predict_proba(X)
+    found = estimator.gradient(X[:7])
+    assert found.shape == (7, 3 if task == "classes" else 1, 3)
+    for i in range(3):
+        step = 1e-6 * np.eye(3)[i]
+        numeric = (answer(X[:7] + step) - answer(X[:7] - step)) / 2e-6
+        np.testing.assert_allclose(found[:, :, i], numeric.reshape(7, -1), rtol=1e-5, atol=1e-8)

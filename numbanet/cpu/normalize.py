@@ -280,3 +280,16 @@ def moving_forward(params, hyper, work, op, base, stride, blocks, lanes):
             mean = params[means + c]
             for lane in range(lanes):
                 z[c, lane] = (x[c, lane] - mean) * inverse[c]
+
+
+@kernel
+def moving_backward(params, hyper, work, op, base, stride, blocks, lanes):
+    """dz becomes dx = dz / sqrt(variance + epsilon); op: dz, positions, channels, mean, hyper: epsilon."""
+    positions, channels, means = op[2], op[3], op[4]
+    for i in range(blocks * positions):
+        block, p = base + i // positions * stride, i % positions
+        dz = grid(work, block + (op[1] + p * channels) * lanes, channels, lanes)
+        for c in range(channels):
+            inverse = np.float32(1) / np.sqrt(params[means + channels + c] + hyper[op[5]])
+            for lane in range(lanes):
+                dz[c, lane] *= inverse

@@ -50,10 +50,13 @@ class Program:
         Whether targets are class indices, one column, rather than rows.
     train : bool
         Whether gradients are computed.
+    to_inputs : bool
+        Whether, without training, gradients go back to the inputs.
     """
 
     def __init__(
-        self, graph: Graph, dtype: str, loss: Loss | None = None, *, classes: bool = False, train: bool = False
+        self, graph: Graph, dtype: str, loss: Loss | None = None, *, classes: bool = False, train: bool = False,
+        to_inputs: bool = False,
     ) -> None:
         self.graph, self.dtype, self.loss = graph, dtype, loss
         self.tile = host.tile(dtype)
@@ -65,16 +68,22 @@ class Program:
         self.key_row = -1
         self.train = train
         self.stages = [0]
+        self.first: Node | None = None  # before which nothing needs a gradient
         self._places: dict[Value, int] = {graph.input: self.reserve(graph.input.size + 1)}
         self.slopes: dict[Value, int] = {}
         self.kept: dict[Node, tuple[int, ...]] = {}  # what a node's way back needs of its way forward
         self._scratch: list[tuple[list[int], int, int]] = []
         self.forward()
+        self.forward_rows = len(self.passes.rows)
         self.target_columns = self.target_row = self.weight_row = self.total_row = 0
         if loss is not None:
             self.add_loss(loss, classes)
         if train:
             self.backward()
+        if to_inputs:
+            if graph.vocabulary:
+                raise ValueError("indices of an Embedding have no derivative")
+            self.go_back(graph.nodes)
         self.stages.append(len(self.passes.rows))
         self.share_scratch()
 
@@ -155,10 +164,14 @@ class Program:
         trained = [i for i, node in enumerate(self.graph.nodes) if node.parameters]
         if trained:
             self.first = self.graph.nodes[trained[0]]
-            for node in reversed(self.graph.nodes[trained[0] :]):
-                KINDS[node.kind][1](self, node)
+            self.go_back(self.graph.nodes[trained[0] :])
             output = self.first.output
             self.passes.add(elementwise.probe, self.slope(output), self.total_row, output.size)
+
+    def go_back(self, nodes: list[Node]) -> None:
+        """Backward operations of nodes, from the last."""
+        for node in reversed(nodes):
+            KINDS[node.kind][1](self, node)
 
     def add_loss(self, loss: Loss, classes: bool) -> None:
         """Operations from targets and outputs to the loss and its gradient."""

@@ -9,7 +9,7 @@ import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from numbanet.backend import new_predictor
+from numbanet.backend import new_jacobian, new_predictor
 from numbanet.data import as_samples
 from numbanet.layers.base import activate
 from numbanet.model import Sequential
@@ -28,6 +28,7 @@ class Predicting(BaseEstimator):
     intercepts_: list[np.ndarray]
     _views: tuple[np.ndarray, ...]
     _predictor: Any
+    _graph: Any
 
     def _loss(self) -> Loss:
         raise NotImplementedError
@@ -46,7 +47,7 @@ class Predicting(BaseEstimator):
         self._views = (*self.coefs_, *self.intercepts_)
         graph = self.model_.describe(self.model_.graph.input.shape)
         activate(graph, get("activation", self._loss().link))
-        self._predictor = new_predictor(graph, self.model_.dtype)
+        self._graph, self._predictor = graph, new_predictor(graph, self.model_.dtype)
 
     def _take_weights(self) -> None:
         """Take over arrays that the user has put into ``coefs_`` or ``intercepts_``."""
@@ -65,7 +66,8 @@ class Predicting(BaseEstimator):
         state = dict(super().__getstate__())
         if "model_" in state:
             self._take_weights()
-            for name in ("coefs_", "intercepts_", "_views", "_predictor"):  # views of the model, and addresses
+            # views of the model, and addresses
+            for name in ("coefs_", "intercepts_", "_views", "_graph", "_predictor"):
                 del state[name]
         return state
 
@@ -104,6 +106,25 @@ class Predicting(BaseEstimator):
         rows = X.tocsr()
         parts = range(0, rows.shape[0], DENSE_ROWS)
         return np.concatenate([self._checked_outputs(rows[i : i + DENSE_ROWS].toarray()) for i in parts])
+
+    def gradient(self, X: Any) -> np.ndarray:
+        """Derivatives of the outputs, such as probabilities, with respect to the features.
+
+        Parameters
+        ----------
+        X : array_like of shape (n_samples, n_features)
+            Samples.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_outputs, n_features)
+            Without noise; with two classes there is one output, the probability of the second.
+        """
+        check_is_fitted(self)
+        self._take_weights()
+        X = validate_data(self, X, dtype=self._predictor.type, order="C", reset=False)
+        slopes = new_jacobian(self._graph, self.model_.dtype)(self.model_.parameters, self._shaped(X))
+        return slopes.reshape(len(X), -1, self.n_features_in_)
 
     def _shaped(self, X: np.ndarray) -> np.ndarray:
         """Checked samples in the shape that the network takes; indices are checked here."""

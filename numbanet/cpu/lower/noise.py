@@ -33,6 +33,9 @@ def dropout_forward(program: Program, node: Node) -> None:
 
 def dropout_backward(program: Program, node: Node) -> None:
     """The same zeros."""
+    if not program.train:
+        program.slopes[node.input] = program.slope(node.output)
+        return
     _dropout(program, node, program.slope(node.output), program.slope(node.input))
 
 

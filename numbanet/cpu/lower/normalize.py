@@ -94,8 +94,14 @@ def batch_forward(program: Program, node: Node) -> None:
 
 def batch_backward(program: Program, node: Node) -> None:
     """dz becomes dx where it lies; the batch's moments take the place of a gradient."""
-    (positions, channels), (tail,), mean = _channels(node), program.kept[node], node.parameters[0]
+    (positions, channels), mean = _channels(node), node.parameters[0]
     z, slope = program.place(node.output), program.slope(node.output)
+    if not program.train:
+        program.slopes[node.input] = slope
+        at = program.number(node.settings)
+        program.passes.add(normalize.moving_backward, slope, positions, channels, mean.offset, at)
+        return
+    (tail,) = program.kept[node]
     program.gradients.add(normalize.batch_gradient, mean.offset, 2, channels, tail)
     if node is program.first:
         return

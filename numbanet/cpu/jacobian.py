@@ -1,0 +1,71 @@
+"""Derivatives of a model's outputs with respect to its inputs, ready to be called."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from numbanet.cpu.jit import invoke, kernel
+from numbanet.cpu.lanes import COUNT, gather, last_lanes
+from numbanet.cpu.memory import aligned, flat, view
+from numbanet.cpu.plan import WIDTH
+from numbanet.cpu.program import Program
+from numbanet.graph import Graph
+
+
+@kernel
+def jacobian(
+    params, work, inputs, samples, out,
+    forward, backward, hyper, features, outputs, stride, lanes, vector, narrow, input_row, output_slope, input_slope,
+):  # fmt: skip
+    """For each block, forward once, and back once for each output; ``out`` is (sample, output, feature)."""
+    blocks = (samples + lanes - 1) // lanes
+    for block in range(blocks):
+        count = min(lanes, samples - block * lanes)
+        width = lanes if block < blocks - 1 else last_lanes(samples, lanes, vector, narrow)
+        rows = view(inputs, block * lanes * features, count * features)
+        gather(rows, features, COUNT, 0, count, work, input_row * width, width, vector)
+        for k in range(forward.size // WIDTH):
+            op = view(forward, k * WIDTH, WIDTH)
+            invoke(op[0], params, hyper, work, op, 0, stride, 1, width)
+        for unit in range(outputs):
+            view(work, output_slope * width, outputs * width)[:] = 0
+            view(work, (output_slope + unit) * width, width)[:] = 1
+            for k in range(backward.size // WIDTH):
+                op = view(backward, k * WIDTH, WIDTH)
+                invoke(op[0], params, hyper, work, op, 0, stride, 1, width)
+            for lane in range(count):
+                at = ((block * lanes + lane) * outputs + unit) * features
+                for f in range(features):
+                    out[at + f] = work[(input_slope + f) * width + lane]
+
+
+class Jacobian:
+    """Derivatives of one model.
+
+    Parameters
+    ----------
+    graph : Graph
+        The model.
+    dtype : str
+        "float32" or "float64".
+    """
+
+    def __init__(self, graph: Graph, dtype: str) -> None:
+        program = Program(graph, dtype, to_inputs=True)
+        operations, forward = program.passes.array(), program.forward_rows * WIDTH
+        tile = program.tile
+        self.type = np.dtype(dtype)
+        self.shape = *graph.output.shape, *graph.input.shape
+        self._size, self._program = program.stride, program  # keeps the kernels alive
+        self._plan = (
+            operations[:forward].copy(), operations[forward:].copy(), np.array(program.hyper, dtype),
+            graph.input.size, graph.output.size, program.stride, tile.lanes, tile.vector, tile.narrow,
+            program.place(graph.input), program.slope(graph.output), program.slope(graph.input),
+        )  # fmt: skip
+
+    def __call__(self, params: np.ndarray, samples: np.ndarray) -> np.ndarray:
+        """Derivatives at samples of the right type and shape."""
+        out = np.empty((len(samples), *self.shape), self.type)
+        work = aligned(self._size, self.type)
+        jacobian(flat(params), work, flat(samples), len(samples), out.reshape(-1), *self._plan)
+        return out
