@@ -555,7 +555,8 @@ def otherwise(x):
     (unpacks, 1, "assigns to '(a, b)'"), (rounds, 1, "uses 'round'"),
     (loops, 1, "uses While"), (lambda x: math.exp(x=x), 0, "uses 'math.exp(x=x)'"),
     (lambda x: math.cbrt(x), 0, "uses 'math.cbrt(x)'"), (lambda x: [x][0], 0, "uses '[x][0]'"),
-    (lambda x: max(x), 0, "uses 'max(x)'"), (lambda: 1.0, 0, "has no argument"),
+    (lambda x: max(x), 0, "uses 'max(x)'"),
+    (lambda x: math.pow(x), 0, "uses 'math.pow(x)'"), (lambda: 1.0, 0, "has no argument"),
 ])  # fmt: skip
 def test_errors_name_the_place(formula, line, message):
     place = f"{formula.__code__.co_filename}:{formula.__code__.co_firstlineno + line}: formula '{formula.__qualname__}'"
@@ -638,8 +639,12 @@ def test_surrogate():
     straight = lambda x, y: 1.0
     binary = nn.Activation("binary", forward=lambda x: 1.0 if x > 0 else -1.0, derivative=straight, surrogate=True)
     assert binary.slope is straight
-    with pytest.raises(TypeError, match="Activation 'binary': a surrogate needs derivative="):
-        nn.Activation("binary", forward=lambda x: x, surrogate=True)
+    absolute = nn.Loss("absolute", loss=lambda z, t: abs(z - t), derivative=lambda z, t: z - t, surrogate=True)
+    assert absolute.slope is absolute.derivative
+    with pytest.raises(TypeError, match="Activation 'own': a surrogate needs derivative="):
+        nn.Activation("own", forward=lambda x: x, surrogate=True)
+    with pytest.raises(TypeError, match="Loss 'own': a surrogate needs derivative="):
+        nn.Loss("own", loss=lambda z, t: z - t, surrogate=True)
 
 
 def test_what_cannot_be_compared_is_taken_as_given():

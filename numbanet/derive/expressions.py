@@ -114,11 +114,12 @@ class Expressions(Scope):
 
     def plus_exp(self, node: ast.expr) -> tuple[float, ast.Call] | None:
         """Parts of a sum of a literal and an exponential."""
-        if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add):
-            for one, other in ((node.left, node.right), (node.right, node.left)):
-                c = number(one)
-                if c is not None and isinstance(other, ast.Call) and self.function_of_math(other.func) == "exp":
-                    return c, other
+        if not isinstance(node, ast.BinOp) or not isinstance(node.op, ast.Add):
+            return None
+        for one, other in ((node.left, node.right), (node.right, node.left)):
+            c, plain = number(one), isinstance(other, ast.Call) and len(other.args) == 1 and not other.keywords
+            if c is not None and plain and self.function_of_math(cast(ast.Call, other).func) == "exp":
+                return c, cast(ast.Call, other)
         return None
 
     def logistic(self, node: ast.BinOp, c: float, exp: ast.Call, into: Into) -> tuple[ast.expr, Expr]:
@@ -181,7 +182,7 @@ class Expressions(Scope):
         (x, dx), (z, dz), n = self.split(base), self.split(exponent), number(exponent)
         x = self.keep(x)
         if n is not None:
-            less = ast.Constant(int(n) - 1) if n == int(n) else literal(n - 1)
+            less = ast.Constant(int(n) - 1) if n.is_integer() else literal(n - 1)
             lower = literal(1.0) if n == 1 else x if n == 2 else ast.BinOp(x, ast.Pow(), less)
             return make(x, z), multiply(multiply(literal(n), lower), dx)
         z = self.keep(z)
@@ -213,7 +214,7 @@ class Expressions(Scope):
             return node, None
         if value is pow and len(node.args) == 2:
             return self.power(_power, node.args[0], node.args[1], into)
-        if own == "pow":
+        if own == "pow" and len(node.args) == 2:
             return self.power(lambda x, z: ast.Call(node.func, [x, z], []), node.args[0], node.args[1], into)
         if value is abs:
             own = "fabs"
