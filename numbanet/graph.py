@@ -120,7 +120,8 @@ class Node:
     ----------
     kind : str
         "dense", "convolution", "embedding", "activation", "affine", "layer_normalize", "batch_normalize",
-        "max_pool", "average_pool", "pad", "reshape", "dropout", "gaussian_noise", "fork" or "add".
+        "max_pool", "average_pool", "pad", "reshape", "dropout", "gaussian_noise", "fork" or "add"; of a plugin's
+        layer ``"module:name"``, which refers to its lowering.
     layer : int
         Index of the layer that wrote it.
     input, output : Value

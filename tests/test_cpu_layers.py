@@ -523,8 +523,33 @@ def test_kinds_of_nodes_without_kernels():
         def build(self, graph):
             graph.node("odd", graph.output.shape)
 
-    with pytest.raises(ValueError, match="no kernels for a node of kind 'odd'; known: dense, "):
+    with pytest.raises(ValueError, match=r"no kernels for a node of kind 'odd' \(.*\); known: dense, "):
         nn.Sequential([Odd()], input_shape=(3,)).predict([[1.0, 2.0, 3.0]])
+
+
+@pytest.mark.parametrize(("kind", "message"), [
+    ("no_such_module:PAIR", "No module named 'no_such_module'"), ("numbanet.graph:PAIR", "has no attribute 'PAIR'"),
+    ("numbanet.graph:math", "cannot unpack"), ("a:b:c", "too many values"),
+])
+def test_kinds_of_a_plugin_that_are_not_there(kind, message):
+    class Odd(nn.Layer):
+        def build(self, graph):
+            graph.node(kind, graph.output.shape)
+
+    with pytest.raises(ValueError, match=f"no kernels for a node of kind '{kind}' .*{message}"):
+        nn.Sequential([Odd()], input_shape=(3,)).predict([[1.0, 2.0, 3.0]])
+
+
+def test_a_layer_made_of_known_nodes():
+    class Scaled(nn.Layer):
+        def build(self, graph):
+            width = graph.output.shape[-1]
+            gamma = graph.parameter("gamma", (width,), nn.initializer("ones"), fan_in=1, fan_out=1)
+            graph.node("affine", graph.output.shape, (gamma,))
+
+    model = nn.Sequential([Scaled()], input_shape=(3,))
+    model.parameters[:] = [1, 2, 3]
+    np.testing.assert_array_equal(model.predict([[1.0, 1.0, 2.0]]), [[1, 2, 6]])
 
 
 def test_where_nan_began_with_noise():

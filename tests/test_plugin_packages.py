@@ -52,7 +52,7 @@ def test_package_is_complete(package):
     for name in ("LICENSE", "README.md", "tests"):
         assert (package / name).exists()
     for module in project["entry-points"]["numbanet"].values():
-        assert (package / f"{module}.py").is_file()
+        assert (package / f"{module.replace('.', '/')}.py").is_file()
 
 
 def test_no_name_is_offered_twice(tmp_path):

@@ -9,7 +9,7 @@ import numpy as np
 
 from numbanet.cpu import dense, elementwise, host, lanes, update
 from numbanet.cpu.jit import address, signatures
-from numbanet.cpu.lower import KINDS
+from numbanet.cpu.lower import lowering
 from numbanet.cpu.lower.basic import activation_of
 from numbanet.cpu.plan import TAIL, WIDTH
 from numbanet.graph import Graph, Node, Parameter, Value
@@ -155,9 +155,7 @@ class Program:
     def forward(self) -> None:
         """Forward operations of every node."""
         for node in self.graph.nodes:
-            if node.kind not in KINDS:
-                raise ValueError(f"no kernels for a node of kind '{node.kind}'; known: {', '.join(KINDS)}")
-            KINDS[node.kind][0](self, node)
+            lowering(node.kind)[0](self, node)
 
     def backward(self) -> None:
         """Backward operations, in reverse; a gradient that is not finite makes the loss NaN."""
@@ -171,7 +169,7 @@ class Program:
     def go_back(self, nodes: list[Node]) -> None:
         """Backward operations of nodes, from the last."""
         for node in reversed(nodes):
-            KINDS[node.kind][1](self, node)
+            lowering(node.kind)[1](self, node)
 
     def add_loss(self, loss: Loss, classes: bool) -> None:
         """Operations from targets and outputs to the loss and its gradient."""

@@ -1,5 +1,5 @@
 """Which operations a node becomes: each kind's forward, and its backward."""
 
-from numbanet.cpu.lower.table import KINDS
+from numbanet.cpu.lower.table import lowering
 
-__all__ = ["KINDS"]
+__all__ = ["lowering"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pkgutil
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -29,3 +30,18 @@ KINDS: dict[str, tuple[Lower, Lower]] = {
     "gaussian_noise": (noise.gaussian_forward, noise.gaussian_backward),
     "embedding": (embedding.forward, embedding.backward),
 }
+
+
+def lowering(kind: str) -> tuple[Lower, Lower]:
+    """Forward and backward of a kind: of those above, or the pair that a plugin's ``"module:name"`` refers to."""
+    if kind in KINDS:
+        return KINDS[kind]
+    try:
+        module, name = kind.split(":")
+        forward, backward = pkgutil.resolve_name(f"{module}:{name}")
+    except (ValueError, TypeError, ImportError, AttributeError) as error:
+        raise ValueError(
+            f"no kernels for a node of kind '{kind}' ({error}); known: {', '.join(KINDS)}, and 'module:name' of a "
+            "plugin's pair (forward, backward)"
+        ) from error
+    return forward, backward
