@@ -81,6 +81,7 @@ def gradient(grads, at, work, op, base, stride, blocks, lanes, first, last, accu
 
 
 def lower_forward(program: Program, node: Node) -> None:
+    """z, and the rows of t, which the way back needs."""
     centers, scales = node.parameters
     program.kept[node] = (program.reserve(node.output.size),)
     program.passes.add(
@@ -90,6 +91,7 @@ def lower_forward(program: Program, node: Node) -> None:
 
 
 def lower_backward(program: Program, node: Node) -> None:
+    """dx, unless nothing before needs it; shares of the gradients, then their sums."""
     centers, scales = node.parameters
     inputs, units = node.input.size, node.output.size
     shares = program.reserve_tail((inputs + 1) * units)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from operator import index
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -42,11 +43,11 @@ class RadialBasis(nn.Layer):
         self, units: int, function: str | nn.Activation = "radial_gaussian", *,
         center_initializer: str | nn.Initializer = "normal", scale: float = 1.0,
     ) -> None:
-        if units < 1:
+        if index(units) < 1:
             raise ValueError(f"units must be at least 1, got {units}")
         if not 0 < scale < np.inf:
             raise ValueError(f"scale must be positive and finite, got {scale}")
-        self.units, self.scale = int(units), float(scale)
+        self.units, self.scale = index(units), float(scale)
         self.function = nn.activation(function)
         if center_initializer == "normal":
             center_initializer = nn.RandomNormal(stddev=1.0)

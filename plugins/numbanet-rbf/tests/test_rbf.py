@@ -48,6 +48,13 @@ def test_gradient_against_differences(before, threads):
     np.testing.assert_allclose(gradient, differences, rtol=1e-6, atol=1e-8)
 
 
+def test_jacobian_against_differences():
+    model = drawn([RadialBasis(6), nn.Dense(2)], 3, "float64")
+    X = np.random.default_rng(3).normal(size=(5, 3))
+    differences = [(model.predict(X + e) - model.predict(X - e)) / 2e-6 for e in 1e-6 * np.eye(3)]
+    np.testing.assert_allclose(model.jacobian(X), np.stack(differences, axis=2), rtol=1e-6, atol=1e-8)
+
+
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_float_types_agree(dtype):
     model = drawn([RadialBasis(6), nn.Dense(2)], 3, dtype)
@@ -75,6 +82,8 @@ def test_settings():
     assert "radial_gaussian" in nn.Sequential([RadialBasis(3)], input_shape=(2,)).summary()
     with pytest.raises(ValueError, match="units must be at least 1, got 0"):
         RadialBasis(0)
+    with pytest.raises(TypeError, match="float"):
+        RadialBasis(2.5)
     with pytest.raises(ValueError, match="scale must be positive and finite, got 0"):
         RadialBasis(3, scale=0)
     with pytest.raises(ValueError, match=r"layer 0 \(RadialBasis\) takes samples of one axis, got shape \(2, 2\)"):
