@@ -6,12 +6,22 @@ import ast
 import builtins
 import inspect
 import linecache
+import threading
 import types
 from collections.abc import Callable
 from functools import cache, lru_cache
 from typing import Any, cast
 
 BUILTINS = {"abs", "min", "max", "len", "range", "float", "int", "bool", "pow"}
+
+
+_TREES = threading.RLock()  # Python 3.11 counts the depth of the trees it makes for all threads together, and fails
+
+
+def parse(text: str, mode: str = "exec") -> Any:
+    """Syntax tree of a text, in one thread at a time."""
+    with _TREES:
+        return ast.parse(text, mode=mode)
 
 
 class FormulaError(TypeError):
@@ -81,7 +91,7 @@ class Reader:
 
 @lru_cache(maxsize=64)
 def _parse(text: str) -> ast.Module:
-    return ast.parse(text)
+    return cast(ast.Module, parse(text))
 
 
 def definition(function: types.FunctionType) -> ast.FunctionDef | ast.Lambda:
@@ -116,7 +126,8 @@ def definition(function: types.FunctionType) -> ast.FunctionDef | ast.Lambda:
 @lru_cache(maxsize=64)
 def _codes(text: str) -> list[types.CodeType]:
     """Every function of a file as it would be compiled now."""
-    found = [compile(_parse(text), "", "exec", dont_inherit=True)]
+    with _TREES:
+        found = [compile(_parse(text), "", "exec", dont_inherit=True)]
     for code in found:  # grows as it goes
         found += [c for c in code.co_consts if isinstance(c, types.CodeType)]
     return found

@@ -20,7 +20,7 @@ from typing import Any, cast
 
 import numpy as np
 
-from numbanet._source import BUILTINS, Reader
+from numbanet._source import BUILTINS, Reader, parse
 
 
 @dataclass
@@ -119,7 +119,7 @@ class _Rewriter(Reader, ast.NodeTransformer):
             body = [self.visit(s) for s in body]
             if not _returns(body):
                 raise self.error(self.node, "may end without returning a value")
-        node = cast(ast.FunctionDef, ast.parse(f"def {name}({', '.join(arguments)}): pass").body[0])
+        node = cast(ast.FunctionDef, parse(f"def {name}({', '.join(arguments)}): pass").body[0])
         node.body = body or [ast.Pass()]
         return ast.fix_missing_locations(node)
 
@@ -130,7 +130,7 @@ class _Rewriter(Reader, ast.NodeTransformer):
 
         def close() -> None:
             if run:
-                loop = ast.parse("for _i in range(_lanes): pass").body[0]
+                loop = parse("for _i in range(_lanes): pass").body[0]
                 cast(ast.For, loop).body = run.copy()
                 out.append(loop)
                 run.clear()
@@ -245,7 +245,7 @@ class _Rewriter(Reader, ast.NodeTransformer):
     def length(self, node: ast.expr) -> ast.expr:
         if not (isinstance(node, ast.Name) and node.id in self.rows):
             raise self.error(node, f"takes the length of '{ast.unparse(node)}', which is not a row")
-        return ast.parse(f"{self.own(node.id)}.shape[0]", mode="eval").body
+        return parse(f"{self.own(node.id)}.shape[0]", mode="eval").body
 
     def callee(self, node: ast.AST, value: Any) -> str:
         own = getattr(value, "__name__", "")

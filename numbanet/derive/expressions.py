@@ -10,7 +10,7 @@ from collections.abc import Callable
 from functools import partial, reduce
 from typing import Any, cast
 
-from numbanet._source import FormulaError
+from numbanet._source import FormulaError, parse
 from numbanet.derive.rules import HELPERS, RULES
 from numbanet.derive.scope import Into, Scope
 from numbanet.derive.syntax import (
@@ -234,7 +234,7 @@ class Expressions(Scope):
             raise self.unknown(node)
         parts = [self.split(argument) for argument in node.args]
         used = [(text, slope) for text, (_, slope) in zip(rules, parts, strict=True) if text and slope is not None]
-        mentioned = set().union(*(names(ast.parse(text)) for text, _ in used))
+        mentioned = set().union(*(names(parse(text)) for text, _ in used))
         values = {name: self.keep(value) if name in mentioned else value
                   for name, (value, _) in zip("xz", parts, strict=False)}
         y: ast.expr = ast.Call(node.func, list(values.values()), [])

@@ -5,6 +5,8 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterable, Mapping
 
+from numbanet._source import parse
+
 Expr = ast.expr | None  # None is an exact 0: nothing is made of what it multiplies
 
 
@@ -36,7 +38,7 @@ def substitute(text: str, values: Mapping[str, ast.expr]) -> ast.expr:
         def visit_Name(self, node: ast.Name) -> ast.AST:
             return values[node.id]
 
-    return Substitution().visit(ast.parse(text, mode="eval").body)
+    return Substitution().visit(parse(text, mode="eval").body)
 
 
 def prune(body: Iterable[ast.stmt], live: set[str]) -> tuple[list[ast.stmt], set[str]]:
