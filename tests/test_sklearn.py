@@ -370,3 +370,54 @@ def test_gradient_with_respect_to_features(task):
         step = 1e-6 * np.eye(3)[i]
         numeric = (answer(X[:7] + step) - answer(X[:7] - step)) / 2e-6
         np.testing.assert_allclose(found[:, :, i], numeric.reshape(7, -1), rtol=1e-5, atol=1e-8)
+
+
+# -- scikit-learn's own callbacks -----------------------------------------------------------
+
+
+class Recorder:
+    """Follows the protocol of scikit-learn's callbacks."""
+
+    def __init__(self, last=None):
+        self.calls, self.scores, self.last = [], [], last
+
+    def setup(self, estimator, context):
+        self.calls.append("setup")
+
+    def teardown(self, estimator, context):
+        self.calls.append("teardown")
+
+    def on_fit_task_begin(self, estimator, context):
+        self.calls.append(f"begin {context.task_name}")
+
+    def on_fit_task_end(self, estimator, context, *, X, y, fitted_estimator):
+        self.calls.append(f"end {context.task_name}")
+        self.scores.append(fitted_estimator.score(X, y))
+        return context.task_name != "fit" and context.task_id + 1 == self.last
+
+
+@pytest.mark.parametrize("solver", ["adam", "lbfgs"])
+def test_callbacks_of_scikit_learn(solver):
+    pytest.importorskip("sklearn.callback")
+    X, y = load_iris(return_X_y=True)
+    what = "epoch" if solver == "adam" else "lbfgs-iter"
+    for last, count in ((None, 4), (2, 2)):
+        recorder = Recorder(last)
+        estimator = MLPClassifier((4,), solver=solver, max_iter=4, random_state=0).set_callbacks(recorder)
+        estimator.fit(X, y)
+        assert recorder.calls == [
+            "setup", "begin fit", *[f"begin {what}", f"end {what}"] * count, "end fit", "teardown"]  # fmt: skip
+        assert estimator.n_iter_ == count
+        assert recorder.scores[-1] == recorder.scores[-2] == estimator.score(X, y)
+    plain = MLPClassifier((4,), solver=solver, max_iter=4, random_state=0).fit(X, y)
+    told = clone(estimator).set_callbacks(Recorder()).fit(X, y)
+    np.testing.assert_array_equal(told.model_.parameters, plain.model_.parameters)
+
+
+def test_monitor_of_scikit_learn():
+    callback = pytest.importorskip("sklearn.callback")
+    X, y = load_iris(return_X_y=True)
+    monitor = callback.ScoringMonitor(scoring="accuracy")
+    estimator = MLPClassifier((4,), max_iter=3, random_state=0).set_callbacks(monitor).fit(X, y)
+    rows = monitor.get_logs().data
+    assert [row["accuracy"] for row in rows if row["task_name"] == "epoch"][-1] == estimator.score(X, y)

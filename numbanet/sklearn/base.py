@@ -21,6 +21,7 @@ from numbanet.sklearn import formulas
 from numbanet.sklearn.prediction import Predicting
 from numbanet.sklearn.solvers import NOT_FINITE, CheckedTrainer, Progress, Samples
 from numbanet.sklearn.threads import thread_limit
+from numbanet.sklearn.watching import CallbackSupportMixin, Watched, watched, with_callbacks
 from numbanet.spec import Optimizer, Regularizer
 
 
@@ -39,7 +40,7 @@ def random_seed(random: np.random.RandomState) -> int:
 NAMES = {"sigmoid": "logistic", "exponential": "exp"}  # scikit-learn's names of activations
 
 
-class Training(Predicting):
+class Training(CallbackSupportMixin, Predicting):
     """Base of classifiers and regressors."""
 
     n_outputs_: int
@@ -97,6 +98,7 @@ class Training(Predicting):
 
     # -- training -----------------------------------------------------------------------
 
+    @with_callbacks
     def _fit(
         self, X: Any, y: Any, sample_weight: Any, *, incremental: bool = False, validation_data: Any = None
     ) -> None:
@@ -122,12 +124,17 @@ class Training(Predicting):
             self._initialize(random)
             if stochastic:
                 self._new_books()
+        told = None
+        if not incremental:
+            told = watched(self, {"X": X, "y": y, "metadata": {"sample_weight": sample_weight}}, self.max_iter)
         X = self._shaped(X)
         if stochastic:
             validation = None if validation_data is None else self._validation(validation_data)
-            self._fit_stochastic((X, targets, weights), random, incremental, validation)
+            self._fit_stochastic((X, targets, weights), random, incremental, validation, told)
         else:
-            self._fit_lbfgs((X, targets, weights))
+            self._fit_lbfgs((X, targets, weights), told)
+        if told is not None:
+            told.close()
         if not np.isfinite(self.model_.parameters).all():
             raise ValueError(NOT_FINITE)
 
@@ -210,7 +217,8 @@ class Training(Predicting):
     # -- solvers ------------------------------------------------------------------------
 
     def _fit_stochastic(
-        self, data: Samples, random: np.random.RandomState, incremental: bool, validation: Samples | None
+        self, data: Samples, random: np.random.RandomState, incremental: bool, validation: Samples | None,
+        told: Watched | None,
     ) -> None:
         held_out = validation
         if self.early_stopping and validation is None:
@@ -238,7 +246,9 @@ class Training(Predicting):
             self.validation_curve_: list[float] = []
         self.n_iter_ = 0
         progress = Progress(self, score, self._rate_course(), incremental)
-        further = [self.callbacks] if isinstance(self.callbacks, Callback) else self.callbacks or ()
+        further = [self.callbacks] if isinstance(self.callbacks, Callback) else list(self.callbacks or ())
+        if told is not None:
+            further.append(told)
         try:
             self._trainer.fit(
                 X, targets, sample_weight=weights, epochs=1 if incremental else self.max_iter, batch_size=batch_size,
@@ -270,12 +280,12 @@ class Training(Predicting):
 
         return part(train), part(held)
 
-    def _fit_lbfgs(self, data: Samples) -> None:
+    def _fit_lbfgs(self, data: Samples, told: Watched | None) -> None:
         chance = {"dropout", "gaussian_noise", "batch_normalize"} & {node.kind for node in self.model_.graph.nodes}
         if chance:
             raise ValueError(f"solver='lbfgs' needs a loss without {' and '.join(sorted(chance))}")
         self.__dict__.pop("_trainer", None)
         trainer = self._new_trainer(formulas.SGD(0.0, 0.0, False), 0)
         self.loss_, self.n_iter_ = trainer.minimize(
-            data, self.max_iter, self.max_fun, self.tol, self.verbose is True or self.verbose >= 1
+            data, self.max_iter, self.max_fun, self.tol, self.verbose is True or self.verbose >= 1, told
         )

@@ -14,6 +14,7 @@ from sklearn.utils.optimize import _check_optimize_result
 
 from numbanet.callbacks import Callback, Logs
 from numbanet.data import Targets
+from numbanet.sklearn.watching import Watched
 from numbanet.trainer import Trainer
 
 NOT_FINITE = (
@@ -43,7 +44,9 @@ class CheckedTrainer(Trainer):
         self._engine.states, self._engine.steps_since_reset = other._engine.memory()
         self._engine.steps_done, self._factor, self.epochs_done = other._step(), other._factor, other.epochs_done
 
-    def minimize(self, data: Samples, max_iter: int, max_fun: int, tol: float, verbose: bool) -> tuple[float, int]:
+    def minimize(
+        self, data: Samples, max_iter: int, max_fun: int, tol: float, verbose: bool, told: Watched | None
+    ) -> tuple[float, int]:
         """Find the least loss by L-BFGS-B; returns it, and the iterations."""
         X, y, weights = data
         self._prepare(self.model.graph, y.classes)
@@ -57,11 +60,17 @@ class CheckedTrainer(Trainer):
         def tell(intermediate_result: Any) -> None:
             nonlocal iteration
             iteration += 1
-            print(f"Iteration {iteration}, loss = {intermediate_result.fun:.8f}")
+            if verbose:
+                print(f"Iteration {iteration}, loss = {intermediate_result.fun:.8f}")
+            if told is not None:
+                told.begin("lbfgs-iter")
+                self.model.parameters[:] = intermediate_result.x
+                if told.end():
+                    raise StopIteration
 
         found = minimize(
             loss_and_gradient, self.model.parameters.astype(float), method="L-BFGS-B", jac=True,
-            callback=tell if verbose else None, options={"maxfun": max_fun, "maxiter": max_iter, "gtol": tol},
+            callback=tell if verbose or told else None, options={"maxfun": max_fun, "maxiter": max_iter, "gtol": tol},
         )  # fmt: skip
         self.model.parameters[:] = found.x
         return float(found.fun), int(_check_optimize_result("lbfgs", found, max_iter))
