@@ -2,23 +2,31 @@
 
     python -m benchmarks.sklearn --threads 1 --rounds 5
 
-in ``asv_benchmarks/`` prints a table in Markdown. The two take turns on the same cores. Times are the best of the
-rounds, the ratio is the median over them. Data are the bundled digits, but for L-BFGS.
+in ``asv_benchmarks/`` prints a table in Markdown. The two take turns on the same cores, each in a process of its own.
+Times are medians over the rounds of the best of three calls. Data are the bundled digits, but for L-BFGS.
 """
 
 from __future__ import annotations
 
 import argparse
+import importlib
+import os
 import statistics
+import subprocess
+import sys
 import time
 import warnings
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from .workloads import cores, pin
+
+FOLDER = Path(__file__).resolve().parents[1]
+MODULES = {"scikit-learn": "sklearn.neural_network", "numbanet": "numbanet.sklearn"}
 
 
 def digits(dtype: str) -> tuple[np.ndarray, np.ndarray]:
@@ -83,25 +91,34 @@ def cases() -> dict[str, Callable[[], Callable[[Any], Callable[[], object]]]]:
 CASES = cases()
 
 
-def ratio(case: str, rounds: int = 3) -> tuple[float, float, float]:
-    """Seconds of scikit-learn and of numbanet, the best of some rounds, and the median of the rounds' ratios."""
-    import sklearn.neural_network
-
-    import numbanet.sklearn
-
-    of = CASES[case]()
+def seconds(library: str, case: str) -> float:
+    """Time of a call in this process, the best of three after one that compiles."""
+    module = importlib.import_module(MODULES[library])
+    times = []
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of not having converged
-        calls = [of(module) for module in (sklearn.neural_network, numbanet.sklearn)]
-        times: list[list[float]] = [[], []]
-        for number in range(rounds + 1):  # the first compiles, and is not counted
-            for call, taken in zip(calls, times, strict=True):
-                began = time.perf_counter()
-                call()
-                if number:
-                    taken.append(time.perf_counter() - began)
-    theirs, mine = times
-    return min(theirs), min(mine), statistics.median(a / b for a, b in zip(theirs, mine, strict=True))
+        call = CASES[case]()(module)
+        for _ in range(4):
+            began = time.perf_counter()
+            call()
+            times.append(time.perf_counter() - began)
+    return min(times[1:])
+
+
+def compare(case: str, threads: int, rounds: int) -> tuple[float, float, float]:
+    """Seconds of scikit-learn and of numbanet, medians of the rounds, and their ratio.
+
+    Each measurement is a process of its own: threads of scikit-learn's BLAS go on for a while after their work.
+    """
+    times: dict[str, list[float]] = {"scikit-learn": [], "numbanet": []}
+    for _ in range(rounds):
+        for library, taken in times.items():
+            command = [sys.executable, "-m", "benchmarks.sklearn", "--child", library, case, "--threads", str(threads)]
+            environment = {**os.environ, "OMP_NUM_THREADS": str(threads)}
+            done = subprocess.run(command, capture_output=True, text=True, cwd=FOLDER, env=environment, check=True)
+            taken.append(float(done.stdout.splitlines()[-1]))
+    theirs, mine = map(statistics.median, times.values())
+    return theirs, mine, theirs / mine
 
 
 class ScikitLearn:
@@ -117,28 +134,25 @@ class ScikitLearn:
             raise NotImplementedError(f"{threads} threads want {threads} cores")
 
     def track_ratio(self, case: str, threads: int) -> float:
-        from threadpoolctl import threadpool_limits
-
-        pin(threads)
-        with threadpool_limits(threads):
-            return ratio(case)[2]
+        return compare(case, threads, 3)[2]
 
 
 def main() -> None:
     """Print the table."""
-    from threadpoolctl import threadpool_limits
-
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--child", nargs=2, help=argparse.SUPPRESS)
     options = parser.parse_args()
-    pin(options.threads)
+    if options.child:
+        pin(options.threads)
+        print(seconds(*options.child))
+        return
     print("| case | scikit-learn, ms | numbanet, ms | ratio |\n|---|---|---|---|")
-    with threadpool_limits(options.threads):
-        for case in CASES:
-            theirs, mine, times = ratio(case, options.rounds)
-            calls = 200 if case.endswith("1 row") else 1
-            print(f"| {case} | {theirs * 1e3 / calls:.3g} | {mine * 1e3 / calls:.3g} | {times:.1f} |", flush=True)
+    for case in CASES:
+        theirs, mine, times = compare(case, options.threads, options.rounds)
+        calls = 200 if case.endswith("1 row") else 1
+        print(f"| {case} | {theirs / calls * 1e3:.3g} | {mine / calls * 1e3:.3g} | {times:.1f} |", flush=True)
 
 
 if __name__ == "__main__":
