@@ -40,9 +40,8 @@ class Predicting(BaseEstimator):
         flat = self.model_.parameters
         roles: dict[str, list[np.ndarray]] = {"kernel": [], "bias": []}
         for p in self.model_.graph.parameters:
-            role = p.name.rpartition(".")[2]
-            if role in roles:
-                roles[role].append(flat[p.offset : p.end].reshape(p.shape))
+            if p.role in roles:
+                roles[p.role].append(flat[p.offset : p.end].reshape(p.shape))
         self.coefs_, self.intercepts_ = roles.values()
         self._views = (*self.coefs_, *self.intercepts_)
         graph = self.model_.describe(self.model_.graph.input.shape)

@@ -16,6 +16,7 @@ from numbanet.model import Sequential
 from numbanet.registry import get, names
 from numbanet.spec import Activation, Loss, Plugin, Regularizer
 from numbanet.testing.report import Report, slope_error
+from numbanet.trainer import Trainer
 
 TYPES = {"float32": 2e-5, "float64": 1e-12}
 POINTS = np.concatenate([
@@ -128,8 +129,6 @@ def check_loss(loss: str | Loss) -> Report:
     if not spec.surrogate:
         with report.checking("gradient of a network"):
             _check_gradient([Dense(4, "tanh"), Dense(classes)], spec, targets)
-    from numbanet.trainer import Trainer
-
     for dtype in TYPES:
         with report.checking(f"compiles for {dtype}, and trains"):
             X = np.random.default_rng(1).normal(size=(24, 3))
@@ -193,8 +192,6 @@ def check_regularizer(regularizer: str | Regularizer, *, idempotent: bool = True
             assert np.isfinite(once).all(), "a projected weight is not finite"
             if idempotent:
                 _close(twice, once, rows, 1e-9)
-    from numbanet.trainer import Trainer
-
     for dtype in TYPES:
         with report.checking(f"compiles for {dtype}, and trains"):
             rng = np.random.default_rng(1)
@@ -254,8 +251,6 @@ def _rows(spec: Loss, targets: np.ndarray) -> np.ndarray:
 
 def _check_gradient(layers: list[Any], loss: Any, targets: np.ndarray, regularizer: Any = None) -> None:
     """Gradient of a small network against central differences, in float64."""
-    from numbanet.trainer import Trainer
-
     rng, outputs = np.random.default_rng(3), layers[-1].units
     model = Sequential(layers)
     trainer = Trainer(model, loss, regularizer=regularizer, dtype="float64", seed=0)

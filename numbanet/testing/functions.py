@@ -9,6 +9,7 @@ from numbanet.model import Sequential
 from numbanet.registry import get
 from numbanet.spec import Initializer, Metric, Optimizer, Schedule
 from numbanet.testing.report import Report
+from numbanet.trainer import Trainer
 
 
 def check_optimizer(optimizer: str | Optimizer, *, epochs: int = 200) -> Report:
@@ -34,8 +35,6 @@ def check_optimizer(optimizer: str | Optimizer, *, epochs: int = 200) -> Report:
     AssertionError
         If something is wrong; the message is the report.
     """
-    from numbanet.trainer import Trainer
-
     spec: Optimizer = get("optimizer", optimizer)
     report, rng = Report(f"optimizer '{spec.name}'"), np.random.default_rng(0)
     X = rng.normal(size=(64, 3))
