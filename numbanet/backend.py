@@ -104,6 +104,29 @@ def new_jacobian(graph: Graph, dtype: str) -> Any:
         return Jacobian(graph, dtype)
 
 
+def new_functions(graph: Graph, dtype: str, inputs: Any, outputs: Any) -> Any:
+    """Functions of a model for other compiled code.
+
+    Parameters
+    ----------
+    graph : Graph
+        The model.
+    dtype : str
+        Working type.
+    inputs, outputs : (ndarray, ndarray) or None
+        Factors and shifts of scalings.
+
+    Returns
+    -------
+    Functions
+        Of the backend.
+    """
+    from numbanet.cpu.functions import Functions
+    from numbanet.cpu.program import Scaling
+
+    return Functions(graph, dtype, Scaling(inputs, outputs), max(2, available_threads()))
+
+
 def kernel_text(graph: Graph, dtype: str) -> str | None:
     """LLVM's code of a model's forward kernels, or None where nothing is compiled.
 

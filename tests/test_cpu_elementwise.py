@@ -26,7 +26,7 @@ from numbanet.builtins.regularizers import numbanet_regularizers
 from numbanet.cpu import elementwise, generate, host, update
 from numbanet.cpu.jit import OPTIONS, signatures
 from numbanet.cpu.predictor import Predictor
-from numbanet.cpu.program import coefficients
+from numbanet.cpu.update_program import coefficients
 from numbanet.graph import Graph
 
 inf, nan = math.inf, math.nan

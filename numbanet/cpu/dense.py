@@ -15,6 +15,7 @@ from numbanet.cpu import host
 from numbanet.cpu.cachelines import address_of, take
 from numbanet.cpu.jit import invoke, kernel
 from numbanet.cpu.memory import view
+from numbanet.cpu.strip import one_lane_strips
 from numbanet.cpu.tile import tile
 
 HEIGHT = host.tile("float32").height  # the same for every dtype
@@ -38,6 +39,11 @@ def product(
     used for all of them while they are in the cache. Meanwhile what is on the stack
     ``ahead`` is fetched.
     """
+    if width == 1 and b_k == 1 and c_row == 1 and (a_row == 1 or (a_k == 1 and blocks == 1)):
+        one_lane_strips(
+            a, ao, a_row, a_k, a_block, b, bo, b_block, b_strip, c, co, c_strip, rows, depth, blocks, strips, accumulate
+        )
+        return
     tiles = (rows + HEIGHT - 1) // HEIGHT
     row = 0
     for i in range(tiles):

@@ -8,7 +8,7 @@ from typing import Any
 from numbanet._source import FormulaError, reads
 from numbanet.cpu.generate import compile_text, parameters, translator
 from numbanet.cpu.jit import kernel
-from numbanet.cpu.memory import view
+from numbanet.cpu.memory import grid, view
 from numbanet.spec import Activation, Formula, Loss
 
 _BLOCKS = """    for block in range(blocks):
@@ -134,6 +134,19 @@ def loss(function: Formula, derivative: Formula | None, count: int, dtype: str) 
 def loss_kernel(plugin: Loss, dtype: str) -> tuple[Any, int]:
     """Kernel of a loss plugin."""
     return loss(plugin.loss, None if plugin.row else plugin.slope, len(plugin.params), dtype)
+
+
+@kernel
+def scale(params, hyper, work, op, base, stride, blocks, lanes):
+    """z = factor x + shift for each element; op: x, z, elements, hyper: factors, and shifts (or -1)."""
+    for i in range(blocks):
+        x = grid(work, base + i * stride + op[1] * lanes, op[3], lanes)
+        z = grid(work, base + i * stride + op[2] * lanes, op[3], lanes)
+        for j in range(op[3]):
+            factor = hyper[op[4] + j]
+            shift = hyper[op[5] + j] if op[5] >= 0 else factor - factor
+            for lane in range(lanes):
+                z[j, lane] = factor * x[j, lane] + shift
 
 
 @kernel

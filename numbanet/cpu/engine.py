@@ -10,8 +10,9 @@ from numbanet.checks import first_not
 from numbanet.cpu import driver, update
 from numbanet.cpu.memory import flat
 from numbanet.cpu.plan import Operations
-from numbanet.cpu.program import Program, UpdateProgram, coefficients
+from numbanet.cpu.program import Program
 from numbanet.cpu.runner import NO_FLOATS, Call, Runner
+from numbanet.cpu.update_program import UpdateProgram, coefficients
 from numbanet.graph import Graph
 from numbanet.spec import Loss, Optimizer, Regularizer, Schedule
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from numbanet.cpu.jit import invoke, kernel
-from numbanet.cpu.lanes import COUNT, gather, last_lanes
+from numbanet.cpu.lanes import COUNT, all_finite, gather, last_lanes
 from numbanet.cpu.memory import aligned, flat, view
 from numbanet.cpu.plan import WIDTH
-from numbanet.cpu.program import Program
+from numbanet.cpu.program import Program, Scaling
 from numbanet.graph import Graph
 
 
@@ -17,13 +17,20 @@ def jacobian(
     params, work, inputs, samples, out,
     forward, backward, hyper, features, outputs, stride, lanes, vector, narrow, input_row, output_slope, input_slope,
 ):  # fmt: skip
-    """For each block, forward once, and back once for each output; ``out`` is (sample, output, feature)."""
+    """For each block, forward once, and back once for each output; ``out`` is (sample, output, feature).
+
+    False if an input is not finite.
+    """
     blocks = (samples + lanes - 1) // lanes
     for block in range(blocks):
         count = min(lanes, samples - block * lanes)
-        width = lanes if block < blocks - 1 else last_lanes(samples, lanes, vector, narrow)
+        width = lanes
+        if block == blocks - 1:
+            width = 1 if samples == 1 else last_lanes(samples, lanes, vector, narrow)
         rows = view(inputs, block * lanes * features, count * features)
         gather(rows, features, COUNT, 0, count, work, input_row * width, width, vector)
+        if not all_finite(work, input_row * width, features * width):
+            return False
         for k in range(forward.size // WIDTH):
             op = view(forward, k * WIDTH, WIDTH)
             invoke(op[0], params, hyper, work, op, 0, stride, 1, width)
@@ -37,6 +44,7 @@ def jacobian(
                 at = ((block * lanes + lane) * outputs + unit) * features
                 for f in range(features):
                     out[at + f] = work[(input_slope + f) * width + lane]
+    return True
 
 
 class Jacobian:
@@ -48,16 +56,25 @@ class Jacobian:
         The model.
     dtype : str
         "float32" or "float64".
+    scaling : Scaling, optional
+        Of inputs and outputs.
+
+    Attributes
+    ----------
+    size : int
+        Elements of the buffer that the kernel works in.
+    plan : tuple
+        Arguments of the kernel behind those that change from call to call.
     """
 
-    def __init__(self, graph: Graph, dtype: str) -> None:
-        program = Program(graph, dtype, to_inputs=True)
+    def __init__(self, graph: Graph, dtype: str, scaling: Scaling | None = None) -> None:
+        program = Program(graph, dtype, to_inputs=True, scaling=scaling)
         operations, forward = program.passes.array(), program.forward_rows * WIDTH
         tile = program.tile
-        self.type = np.dtype(dtype)
+        self.graph, self.type = graph, np.dtype(dtype)
         self.shape = *graph.output.shape, *graph.input.shape
-        self._size, self._program = program.stride, program  # keeps the kernels alive
-        self._plan = (
+        self.size, self._program = program.stride, program  # keeps the kernels alive
+        self.plan = (
             operations[:forward].copy(), operations[forward:].copy(), np.array(program.hyper, dtype),
             graph.input.size, graph.output.size, program.stride, tile.lanes, tile.vector, tile.narrow,
             program.place(graph.input), program.slope(graph.output), program.slope(graph.input),
@@ -66,6 +83,6 @@ class Jacobian:
     def __call__(self, params: np.ndarray, samples: np.ndarray) -> np.ndarray:
         """Derivatives at samples of the right type and shape."""
         out = np.empty((len(samples), *self.shape), self.type)
-        work = aligned(self._size, self.type)
-        jacobian(flat(params), work, flat(samples), len(samples), out.reshape(-1), *self._plan)
+        work = aligned(self.size, self.type)
+        jacobian(flat(params), work, flat(samples), len(samples), out.reshape(-1), *self.plan)
         return out

@@ -171,7 +171,7 @@ transpose, transpose_narrow = _transposition("vector"), _transposition("narrow")
 
 @inline
 def last_lanes(samples, lanes, vector, narrow):
-    """Lanes of the last block: full, or as few vectors as hold its samples, or a narrow one."""
+    """Lanes of a batch's last block: full, or as few vectors as hold its samples, or a narrow one."""
     rest = samples - (samples - 1) // lanes * lanes
     return narrow if rest <= narrow else (rest + vector - 1) // vector * vector
 
@@ -180,8 +180,13 @@ def last_lanes(samples, lanes, vector, narrow):
 def gather(samples, features, index, first, count, work, start, lanes, vector):
     """Samples ``index[first : first + count]`` as (feature, lane); spare lanes repeat the last.
 
-    ``lanes`` are whole vectors and at most one narrow one.
+    ``lanes`` are whole vectors and at most one narrow one, or a single lane.
     """
+    if lanes == 1:
+        x, sample = view(work, start, features), view(samples, index[first] * features, features)
+        for f in range(features):
+            x[f] = sample[f]
+        return
     for group in range(0, lanes, vector):
         width = min(vector, lanes - group)
         rows = min(max(count - group, 1), width)
@@ -233,3 +238,13 @@ def one_hot(params, hyper, work, op, base, stride, blocks, lanes):
             label = np.float32(c)
             for lane in range(lanes):
                 rows[c, lane] = index[lane] == label
+
+
+@inline
+def all_finite(work, at, size):
+    """Whether a part of a block is finite."""
+    values = view(work, at, size)
+    zero = total = values[0] - values[0]
+    for i in range(size):
+        total += values[i] * zero
+    return total == total

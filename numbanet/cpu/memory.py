@@ -8,9 +8,13 @@ import numpy as np
 from llvmlite import ir
 from numba import config, types
 from numba.core import cgutils
+from numba.core.errors import TypingError
 from numba.extending import intrinsic
 
 I32, I64 = ir.IntType(32), ir.IntType(64)
+NOT_A_VECTOR = "expected an array with one axis or a C-contiguous one, got {}; np.ascontiguousarray makes one"
+READ_ONLY = "expected an array for the results, got one that is read-only"
+NOT_LIKE = "expected a C-contiguous array of the model's {}, got {}; np.ascontiguousarray(x, dtype) makes one"
 
 
 def integer(value: int) -> ir.Constant:
@@ -64,6 +68,29 @@ if config.DISABLE_JIT:
         """``view`` as a matrix."""
         return view(array, start, rows * columns).reshape(rows, columns)
 
+    def stack(like: np.ndarray, size: int) -> np.ndarray:
+        """Memory of the calling function, of an array's type, for a literal number of elements."""
+        return np.empty(size, like.dtype)
+
+    def as_vector(array: np.ndarray) -> np.ndarray:
+        """All elements of an array in one axis, where they lie."""
+        if not (array.ndim == 1 or array.flags.c_contiguous):
+            raise TypeError(NOT_A_VECTOR.format(f"an array with strides {array.strides}"))
+        return array.reshape(-1)
+
+    def writable(array: np.ndarray) -> np.ndarray:
+        """The array, if it may be written."""
+        if not array.flags.writeable:
+            raise TypeError(READ_ONLY)
+        return array
+
+    def as_vector_like(array: np.ndarray, like: np.ndarray) -> np.ndarray:
+        """`as_vector` of a C-contiguous array that has the type of another."""
+        if array.dtype != like.dtype or not array.flags.c_contiguous:
+            kind = f"an array of {array.dtype} with strides {array.strides}"
+            raise TypeError(NOT_LIKE.format(like.dtype, kind))
+        return array.reshape(-1)
+
 else:
 
     def _slice(context: Any, builder: Any, sig: Any, args: Any, shape: list[Any]) -> Any:
@@ -102,3 +129,59 @@ else:
             return _slice(context, builder, sig, args, [args[2], args[3]])
 
         return types.Array(array.dtype, 2, "C")(array, types.intp, types.intp, types.intp), codegen
+
+    @intrinsic(prefer_literal=True)
+    def stack(typing, like, size):  # type: ignore[no-untyped-def,misc]
+        """Memory of the calling function, of an array's type, for a literal number of elements."""
+        if not isinstance(size, types.IntegerLiteral):
+            return None
+        count = size.literal_value
+
+        def codegen(context, builder, sig, args):
+            element = context.get_data_type(sig.return_type.dtype)
+            place = cgutils.alloca_once(builder, ir.ArrayType(element, count))
+            place.align = 64
+            result = context.make_array(sig.return_type)(context, builder)
+            _describe(result, builder.bitcast(place, element.as_pointer()), integer(count), sig.return_type)
+            return result._getvalue()
+
+        return types.Array(like.dtype, 1, "C")(like, size), codegen
+
+    @intrinsic
+    def as_vector(typing, array):  # type: ignore[no-untyped-def,misc]
+        """All elements of an array in one axis, where they lie."""
+        if not isinstance(array, types.Array) or not (array.ndim == 1 or array.layout == "C"):
+            raise TypingError(NOT_A_VECTOR.format(array))
+        layout = "C" if array.layout == "C" else "A"
+        return types.Array(array.dtype, 1, layout, readonly=not array.mutable)(array), _flatten
+
+    @intrinsic
+    def as_vector_like(typing, array, like):  # type: ignore[no-untyped-def,misc]
+        """`as_vector` of a C-contiguous array that has the type of another; not to be written."""
+        if not isinstance(array, types.Array) or array.layout != "C" or array.dtype != like.dtype:
+            raise TypingError(NOT_LIKE.format(like.dtype, array))
+        return types.Array(array.dtype, 1, "C")(array, like), _flatten
+
+    @intrinsic
+    def writable(typing, array):  # type: ignore[no-untyped-def,misc]
+        """The array, if it may be written."""
+        if isinstance(array, types.Array) and not array.mutable:
+            raise TypingError(READ_ONLY)
+        return array(array), lambda context, builder, sig, args: args[0]
+
+    def _flatten(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        """Code that describes an array as one axis."""
+        source = context.make_array(sig.args[0])(context, builder, args[0])
+        result = context.make_array(sig.return_type)(context, builder)
+        _describe(result, source.data, source.nitems, sig.return_type)
+        if sig.return_type.layout == "A":
+            result.strides = source.strides
+        return result._getvalue()
+
+    def _describe(result: Any, data: Any, size: Any, kind: Any) -> None:
+        """Fill in an array of one axis that borrows its memory."""
+        builder, itemsize = result._builder, integer(kind.dtype.bitwidth // 8)
+        result.data, result.nitems, result.itemsize = data, size, itemsize
+        result.shape, result.strides = (cgutils.pack_array(builder, [n]) for n in (size, itemsize))
+        result.meminfo = cgutils.get_null_value(result.meminfo.type)
+        result.parent = cgutils.get_null_value(result.parent.type)

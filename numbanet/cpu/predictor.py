@@ -8,22 +8,12 @@ import numpy as np
 from numba import config
 
 from numbanet.cpu import host
-from numbanet.cpu.jit import code, inline, invoke, kernel, signatures
-from numbanet.cpu.lanes import COUNT, gather, last_lanes, scatter
+from numbanet.cpu.jit import code, invoke, kernel, signatures
+from numbanet.cpu.lanes import COUNT, all_finite, gather, last_lanes, scatter
 from numbanet.cpu.memory import aligned, flat, view
 from numbanet.cpu.plan import WIDTH
-from numbanet.cpu.program import Program
+from numbanet.cpu.program import Program, Scaling
 from numbanet.graph import Graph
-
-
-@inline
-def all_finite(work, at, size):
-    """Whether a part of a block is finite."""
-    values = view(work, at, size)
-    zero = total = values[0] - values[0]
-    for i in range(size):
-        total += values[i] * zero
-    return total == total
 
 
 @kernel
@@ -33,7 +23,7 @@ def predict(
 ):  # fmt: skip
     """Outputs of consecutive samples, a span of blocks at a time; False if an input is not finite."""
     blocks = (samples + lanes - 1) // lanes
-    last = last_lanes(samples, lanes, vector, narrow)
+    last = 1 if samples == 1 else last_lanes(samples, lanes, vector, narrow)
     begin = 0
     while begin < blocks:
         end = min(begin + span, blocks)
@@ -69,21 +59,30 @@ class Predictor:
         The model.
     dtype : str
         "float32" or "float64".
+    scaling : Scaling, optional
+        Of inputs and outputs.
+
+    Attributes
+    ----------
+    size : int
+        Elements of the buffer that the kernel works in.
+    plan : tuple
+        Arguments of the kernel behind those that change from call to call.
     """
 
-    def __init__(self, graph: Graph, dtype: str) -> None:
-        program = Program(graph, dtype)
+    def __init__(self, graph: Graph, dtype: str, scaling: Scaling | None = None) -> None:
+        program = Program(graph, dtype, scaling=scaling)
         tile = program.tile
-        self.type = np.dtype(dtype)
+        self.graph, self.type = graph, np.dtype(dtype)
         self.input_shape, self.output_shape = graph.input.shape, graph.output.shape
         self.span = max(1, min(8, host.L2 // (program.stride * self.type.itemsize)))
-        self._size = self.span * program.stride
+        self.size = self.span * program.stride
         self._work = threading.local()  # each thread that predicts has blocks of its own
         self._program = program  # keeps the kernels alive
-        self._plan = (
+        self.plan = (
             program.passes.array(), np.array(program.hyper, dtype), graph.input.size, graph.output.size,
             program.stride, self.span, tile.lanes, tile.vector, tile.narrow, program.place(graph.input),
-            program.place(graph.output),
+            program.output_row,
         )  # fmt: skip
 
     def code(self) -> str | None:
@@ -97,7 +96,7 @@ class Predictor:
         """Outputs of samples of the right type and shape, or None if a sample is not finite."""
         work = getattr(self._work, "blocks", None)
         if work is None:
-            work = self._work.blocks = aligned(self._size, self.type)
+            work = self._work.blocks = aligned(self.size, self.type)
         out = np.empty((len(samples), *self.output_shape), self.type)
-        fine = predict(flat(params), work, flat(samples), len(samples), out.reshape(-1), *self._plan)
+        fine = predict(flat(params), work, flat(samples), len(samples), out.reshape(-1), *self.plan)
         return out if fine else None

@@ -3,17 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from numbanet.cpu import dense, elementwise, host, lanes, update
+from numbanet.cpu import dense, elementwise, host, lanes
 from numbanet.cpu.jit import address, signatures
 from numbanet.cpu.lower import lowering
 from numbanet.cpu.lower.basic import activation_of
 from numbanet.cpu.plan import TAIL, WIDTH
-from numbanet.graph import Graph, Node, Parameter, Value
-from numbanet.spec import Loss, Optimizer, Regularizer
+from numbanet.graph import Graph, Node, Value
+from numbanet.spec import Loss
+
+
+@dataclass(frozen=True)
+class Scaling:
+    """What inputs and outputs are multiplied by, and what is then added, each an array with all elements.
+
+    Attributes
+    ----------
+    inputs, outputs : (ndarray, ndarray) or None
+        Factors and shifts.
+    """
+
+    inputs: tuple[np.ndarray, np.ndarray] | None = None
+    outputs: tuple[np.ndarray, np.ndarray] | None = None
 
 
 class Table:
@@ -52,11 +67,18 @@ class Program:
         Whether gradients are computed.
     to_inputs : bool
         Whether, without training, gradients go back to the inputs.
+    scaling : Scaling, optional
+        Of inputs and outputs, where the model is only used.
+
+    Attributes
+    ----------
+    output_row, output_slope, input_slope : int
+        Where outputs, and derivatives with respect to outputs and inputs, are in a block.
     """
 
     def __init__(
         self, graph: Graph, dtype: str, loss: Loss | None = None, *, classes: bool = False, train: bool = False,
-        to_inputs: bool = False,
+        to_inputs: bool = False, scaling: Scaling | None = None,
     ) -> None:
         self.graph, self.dtype, self.loss = graph, dtype, loss
         self.tile = host.tile(dtype)
@@ -73,7 +95,14 @@ class Program:
         self.slopes: dict[Value, int] = {}
         self.kept: dict[Node, tuple[int, ...]] = {}  # what a node's way back needs of its way forward
         self._scratch: list[tuple[list[int], int, int]] = []
+        scaling = scaling or Scaling()
+        if scaling.inputs:
+            self.scale(scaling.inputs, self.place(graph.input), self.place(graph.input))
         self.forward()
+        self.output_row = self.place(graph.output)
+        if scaling.outputs:
+            self.output_row = self.reserve(graph.output.size)
+            self.scale(scaling.outputs, self.place(graph.output), self.output_row)
         self.forward_rows = len(self.passes.rows)
         self.target_columns = self.target_row = self.weight_row = self.total_row = 0
         if loss is not None:
@@ -83,7 +112,7 @@ class Program:
         if to_inputs:
             if graph.vocabulary:
                 raise ValueError("indices of an Embedding have no derivative")
-            self.go_back(graph.nodes)
+            self.go_back_to_inputs(scaling)
         self.stages.append(len(self.passes.rows))
         self.share_scratch()
 
@@ -132,7 +161,7 @@ class Program:
 
     def number(self, params: Mapping[str, float]) -> int:
         """Store parameters of a formula; returns where they start."""
-        return _append(self.hyper, params)
+        return append(self.hyper, params)
 
     def want_scratch(self, table: Table, column: int, rows: int) -> None:
         """Give the operation added last scratch rows, which all operations share."""
@@ -171,6 +200,22 @@ class Program:
         for node in reversed(nodes):
             lowering(node.kind)[1](self, node)
 
+    def go_back_to_inputs(self, scaling: Scaling) -> None:
+        """Backward operations of all nodes, and of scaling."""
+        slope = self.slope(self.graph.output)
+        if scaling.outputs:
+            self.scale((scaling.outputs[0], None), slope, slope)
+        self.go_back(self.graph.nodes)
+        slope = self.slope(self.graph.input)
+        if scaling.inputs:
+            self.scale((scaling.inputs[0], None), slope, slope)
+
+    def scale(self, formula: tuple[np.ndarray, np.ndarray | None], x: int, z: int) -> None:
+        """z = factor x + shift for each element."""
+        factor, shift = formula
+        places = [-1 if n is None else append(self.hyper, dict(enumerate(n.tolist()))) for n in (factor, shift)]
+        self.passes.add(elementwise.scale, x, z, factor.size, *places)
+
     def add_loss(self, loss: Loss, classes: bool) -> None:
         """Operations from targets and outputs to the loss and its gradient."""
         output = self.graph.output
@@ -190,92 +235,7 @@ class Program:
             self.want_scratch(self.passes, 8, scratch)
 
 
-def _runs(parameters: list[Parameter]) -> list[tuple[int, int]]:
-    """First and past the last element of neighbours in the flat vector, taken together."""
-    runs: list[tuple[int, int]] = []
-    for p in parameters:
-        first = runs.pop()[0] if runs and runs[-1][1] == p.offset else p.offset
-        runs.append((first, p.end))
-    return runs
-
-
-def _append(hyper: list[float], params: Mapping[str, float]) -> int:
+def append(hyper: list[float], params: Mapping[Any, float]) -> int:
     """Add parameters of a formula to those of all; returns where they start."""
     hyper += params.values()
     return len(hyper) - len(params)
-
-
-class UpdateProgram:
-    """Operations that turn a gradient into new parameters.
-
-    Parameters
-    ----------
-    graph : Graph
-        The model.
-    optimizer : Optimizer
-        Update rule.
-    regularizer : Regularizer, optional
-        For all weights that have none of their own.
-    dtype : str
-        Working type.
-    hyper : list of float
-        Parameters of formulas, to which those of this program are added.
-    """
-
-    def __init__(
-        self, graph: Graph, optimizer: Optimizer | None, regularizer: Regularizer | None, dtype: str, hyper: list[float]
-    ) -> None:
-        signature = signatures(dtype)[2]
-        self.updates, self.projections = Table(signature), Table(signature)
-        self.penalties, self.slopes, self.clips = Table(signature), Table(signature), Table(signature)
-        self.masks = Table(signature)
-        self.hyper, self.size, self.scratch = hyper, graph.size, 0
-        for parameter, rule in graph.penalized(regularizer):
-            at = _append(self.hyper, rule.params)
-            if rule.penalty is not None:
-                assert rule.slope is not None
-                kernel = update.penalty_gradient(rule.slope, len(rule.params), dtype)
-                self.slopes.add(kernel, at, parameter.offset, parameter.end)
-                kernel = update.penalty(rule.penalty, len(rule.params), dtype)
-                self.penalties.add(kernel, at, parameter.offset, parameter.end)
-            if rule.project is not None:
-                inputs, units = parameter.size // parameter.shape[-1], parameter.shape[-1]
-                kernel, scratch = update.projection(rule.project, len(rule.params), dtype)
-                self.projections.add(kernel, at, parameter.offset, inputs, units)
-                self.scratch = max(self.scratch, scratch * units)
-        for parameter in graph.parameters:
-            if parameter.mask is not None:
-                at = len(self.hyper)
-                self.hyper += parameter.mask.ravel().astype(float).tolist()
-                self.masks.add(update.mask, at, parameter.offset, parameter.end, parameter.offset, parameter.mask.size)
-        if optimizer is not None:
-            self._optimizer(graph, optimizer, dtype)
-        for parameter in graph.parameters:
-            if parameter.momentum is not None:
-                at = _append(self.hyper, {"rate": 1 - parameter.momentum})
-                self.updates.add(update.average, at, parameter.offset, parameter.end)
-
-    def _optimizer(self, graph: Graph, optimizer: Optimizer, dtype: str) -> None:
-        trained = [p for p in graph.parameters if p.trained]
-        if optimizer.clip_value is not None:
-            at = _append(self.hyper, {"limit": optimizer.clip_value})
-            for first, last in _runs(trained):
-                self.clips.add(update.clip, at, first, last)
-        kernel = update.optimizer(
-            optimizer.update, len(optimizer.states), coefficients(optimizer), len(optimizer.params),
-            list(optimizer.params).index("learning_rate"), dtype,
-        )  # fmt: skip
-        at = _append(self.hyper, optimizer.params)
-        if not any(optimizer.params[name] for name in optimizer.decay):
-            for first, last in _runs(trained):
-                self.updates.add(kernel, at, first, last, 1)
-            return
-        spared = _append(self.hyper, {**optimizer.params, **dict.fromkeys(optimizer.decay, 0.0)})
-        for parameter in trained:
-            self.updates.add(kernel, spared if parameter.bias else at, parameter.offset, parameter.end, 1)
-
-
-def coefficients(optimizer: Optimizer) -> int:
-    """How many numbers the optimiser's coefficients are: the arguments of update left over."""
-    count = optimizer.update.__code__.co_argcount
-    return count - 2 - len(optimizer.states) - len(optimizer.params)

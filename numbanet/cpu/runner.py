@@ -9,8 +9,9 @@ import numpy as np
 from numbanet.cpu import driver, host
 from numbanet.cpu.memory import aligned, flat
 from numbanet.cpu.plan import Data, Memory, Operations, Plan
-from numbanet.cpu.program import Program, UpdateProgram
+from numbanet.cpu.program import Program
 from numbanet.cpu.threads import meeting, run_team
+from numbanet.cpu.update_program import UpdateProgram
 from numbanet.graph import Graph
 
 SMALL_STEP = 4e6  # floating-point operations of a step below which one worker is faster

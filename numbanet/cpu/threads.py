@@ -38,6 +38,13 @@ if config.DISABLE_JIT:
         """Read an element that other threads write."""
         return array[place]
 
+    def atomic_swap(array, place, value):  # type: ignore[no-untyped-def]
+        """Write an element that other threads write; returns what it was."""
+        with _lock:
+            before = array[place]
+            array[place] = value
+            return before
+
     def give_way():  # type: ignore[no-untyped-def]
         """Let another thread have this core."""
         time.sleep(0)
@@ -64,6 +71,16 @@ else:
             return builder.load_atomic(builder.gep(data, [args[1]]), "acquire", 8)
 
         return types.int64(array, types.intp), codegen
+
+    @intrinsic
+    def atomic_swap(typing, array, place, value):  # type: ignore[no-untyped-def,misc]
+        """Write an element that other threads write; returns what it was."""
+
+        def codegen(context, builder, sig, args):
+            data = context.make_array(sig.args[0])(context, builder, args[0]).data
+            return builder.atomic_rmw("xchg", builder.gep(data, [args[1]]), args[2], "acq_rel")
+
+        return types.int64(array, types.intp, types.int64), codegen
 
     @intrinsic
     def give_way(typing):  # type: ignore[no-untyped-def,misc]

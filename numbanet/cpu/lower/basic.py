@@ -24,17 +24,18 @@ def dense_forward(program: Program, node: Node) -> None:
 def dense_backward(program: Program, node: Node) -> None:
     """Panels for dW, then dx, unless nothing before has parameters."""
     weights, units, vector = node.parameters[0], node.output.size, program.tile.vector
-    panel = program.reserve(-(-units // vector) * vector)
-    program.passes.add(lanes.panels, program.slope(node.output), panel, units, vector)
+    if program.train:
+        panel = program.reserve(-(-units // vector) * vector)
+        program.passes.add(lanes.panels, program.slope(node.output), panel, units, vector)
+        rows = node.input.size + len(node.parameters) - 1
+        program.gradients.add(
+            dense.gradient, weights.offset, rows, units, program.place(node.input), panel, vector, program.product
+        )
     if node is not program.first:
         program.passes.add(
             dense.backward, weights.offset, program.slope(node.output), program.slope(node.input),
             node.input.size, units, program.product,
         )  # fmt: skip
-    rows = node.input.size + len(node.parameters) - 1
-    program.gradients.add(
-        dense.gradient, weights.offset, rows, units, program.place(node.input), panel, vector, program.product
-    )
 
 
 def activation_forward(program: Program, node: Node) -> None:

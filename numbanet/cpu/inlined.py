@@ -1,0 +1,131 @@
+"""A network for one sample as one function, to be inlined into other compiled code.
+
+The operations are those of `Program`, and the kernels too; but each is called by name with constants,
+so that LLVM works out everything that does not depend on the sample. Nothing refers to an address of
+this process: what it is inlined into can be kept on disk.
+"""
+
+from __future__ import annotations
+
+import types
+from functools import cache
+from typing import Any
+
+import numba
+import numpy as np
+from numba import config
+
+from numbanet.cpu.jit import OPTIONS, inline
+from numbanet.cpu.lanes import all_finite
+from numbanet.cpu.memory import as_vector, as_vector_like, stack
+from numbanet.cpu.program import Program
+from numbanet.cpu.strip import one_lane
+from numbanet.graph import Graph
+
+PRODUCTS = 1 << 18  # multiplications next to which calling kernels costs nothing
+STACK = 1 << 17  # bytes that a network may take of a thread's stack; some systems give no more than 512 KiB
+
+
+def define(name: str, body: str, **names: Any) -> Any:
+    """The function of a name that a text defines, to be inlined."""
+    names.update(as_vector=as_vector, as_vector_like=as_vector_like, stack=stack, all_finite=all_finite)
+    exec(body, names)
+    if config.DISABLE_JIT:
+        return names[name]
+    return numba.njit(forceinline=True, nogil=True, **OPTIONS)(names[name])
+
+
+def checked(name: str, graph: Graph, outputs: int, x: str = "x") -> str:
+    """Statements that refuse arrays of other sizes, and indices that are none; ``X`` stands for samples."""
+    samples, each = ("samples * ", ", for each sample") if x == "X" else ("", "")
+    text = f"""    if params.size != {graph.size}:
+        raise ValueError("{name}: params must have {graph.size} elements, as model.parameters has")
+    if {x}.size != {samples}{graph.input.size} or out.size != {samples}{outputs}:
+        raise ValueError("{name}: {x} must have {graph.input.size} elements and out {outputs}{each}")
+"""
+    if graph.vocabulary:
+        text += f"""    for i in range({x}.size):
+        if not 0 <= {x}[i] < {graph.vocabulary}:
+            raise ValueError("{name}: {x} must hold indices from 0 to {graph.vocabulary - 1}")
+"""
+    return text
+
+
+def worthwhile(program: Program) -> bool:
+    """Whether inlining pays: calls matter, a thread's stack is large enough, and LLVM is soon done."""
+    nodes = program.graph.nodes
+    if any(node.kind == "convolution" for node in nodes) or sum(node.products for node in nodes) > PRODUCTS:
+        return False
+    return program.rows * np.dtype(program.dtype).itemsize <= STACK
+
+
+def _begin(name: str, program: Program, outputs: int) -> str:
+    """Statements that check the arrays and put the sample where operations look for it."""
+    graph, row = program.graph, program.place(program.graph.input)
+    return f"""def {name}(params, x, out):
+    params, x, out = as_vector_like(params, hyper), as_vector(x), as_vector(out)
+{checked(name, graph, outputs)}    work = stack(params, {program.rows})
+    for i in range({graph.input.size}):
+        work[{row} + i] = x[i]
+    if not all_finite(work, {row}, {graph.input.size}):
+        raise ValueError("{name}: x holds NaN or infinity")
+"""
+
+
+def predict(program: Program) -> Any:
+    """``predict(params, x, out)``."""
+    units = program.graph.output.size
+    names, forward = _calls(program, 0, len(program.passes.rows), "    ")
+    text = f"""{_begin("predict", program, units)}{forward}    for u in range({units}):
+        out[u] = work[{program.output_row} + u]
+"""
+    return define("predict", text, **names)
+
+
+def jacobian(program: Program) -> Any:
+    """``jacobian(params, x, out)``, with ``out`` (outputs, inputs): back once for each output."""
+    units, features = program.graph.output.size, program.graph.input.size
+    seed, result = program.slope(program.graph.output), program.slope(program.graph.input)
+    there, forward = _calls(program, 0, program.forward_rows, "    ")
+    back, backward = _calls(program, program.forward_rows, len(program.passes.rows), "        ")
+    text = f"""{_begin("jacobian", program, units * features)}{forward}    for unit in range({units}):
+        for u in range({units}):
+            work[{seed} + u] = 1 if u == unit else 0
+{backward}        for i in range({features}):
+            out[unit * {features} + i] = work[{result} + i]
+"""
+    return define("jacobian", text, **there | back)
+
+
+@inline
+def _product(
+    address, a, ao, a_row, a_k, a_block, b, bo, b_k, b_block, b_strip,
+    c, co, c_row, c_strip, rows, depth, blocks, width, strips, accumulate, ahead,
+):  # fmt: skip
+    """What stands for the call of `dense.product` by its address."""
+    for i in range(strips):
+        one_lane(
+            a, ao, a_row, a_k, a_block, b, bo + i * b_strip, b_block, c, co + i * c_strip,
+            rows, depth, blocks, accumulate,
+        )  # fmt: skip
+
+
+def _calls(program: Program, first: int, last: int, indent: str) -> tuple[dict[str, Any], str]:
+    """Statements that run operations on one lane, and what their names stand for."""
+    names: dict[str, Any] = {"hyper": np.array(program.hyper or [0.0], program.dtype)}
+    text = ""
+    for k in range(first, last):
+        names[f"kernel{k}"] = _bound(program.passes.kernels[k])
+        names[f"op{k}"] = np.array([0, *program.passes.rows[k][1:]], np.int64)
+        text += f"{indent}kernel{k}(params, hyper, work, op{k}, 0, {program.rows}, 1, 1)\n"
+    return names, text
+
+
+@cache
+def _bound(kernel: Any) -> Any:
+    """A kernel to be inlined, whose matrix products are those for one lane."""
+    function = getattr(kernel, "py_func", kernel)
+    function = getattr(function, "__wrapped__", function)
+    names = {**function.__globals__, "invoke": _product}
+    copy = types.FunctionType(function.__code__, names, function.__name__, function.__defaults__)
+    return copy if config.DISABLE_JIT else inline(copy)

@@ -1,0 +1,121 @@
+"""A network as functions for the user's own compiled code."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from numbanet.backend import new_functions
+
+if TYPE_CHECKING:
+    from numbanet.model import Sequential
+
+
+def to_njit(model: Sequential, *, inputs: Any = None, outputs: Any = None) -> CompiledModel:
+    """Functions of a network that Numba-compiled code can call.
+
+    Parameters
+    ----------
+    model : Sequential
+        Built, with any layers. Its architecture goes into the functions, its weights do not.
+    inputs, outputs : (mean, scale) of array_like, or object with mean_ and scale_, optional
+        Scaling that becomes part of the functions: ``(x - mean) / scale`` before the network,
+        ``output * scale + mean`` behind it. A number, or an array of one sample's shape; a fitted
+        ``StandardScaler`` will do.
+
+    Returns
+    -------
+    CompiledModel
+        Its functions ``predict``, ``jacobian`` and ``predict_batch``.
+
+    Raises
+    ------
+    ValueError
+        If the model's input shape is not known yet, or a scaling does not fit.
+    """
+    graph = model.graph
+    before = behind = None
+    if inputs is not None:
+        if graph.vocabulary:
+            raise ValueError("inputs: indices of an Embedding can't be scaled")
+        mean, scale = _scaling("inputs", inputs, graph.input.shape)
+        before = 1 / scale, -mean / scale
+    if outputs is not None:
+        mean, scale = _scaling("outputs", outputs, graph.output.shape)
+        behind = scale, mean
+    return CompiledModel(model, before, behind)
+
+
+def _scaling(name: str, scaling: Any, shape: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and scale of each element."""
+    pair = (scaling.mean_, scaling.scale_) if hasattr(scaling, "scale_") else scaling
+    try:
+        mean, scale = (np.broadcast_to(np.asarray(part, np.float64), shape).ravel() for part in pair)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{name} must be (mean, scale), numbers or arrays of shape {shape}: {error}") from error
+    if not (np.isfinite(mean).all() and np.isfinite(scale).all() and scale.all()):
+        raise ValueError(f"{name}: mean and scale must be finite, and scale not 0")
+    return mean, scale
+
+
+class CompiledModel:
+    """Functions of a network, made when they are first asked for. Use `to_njit` to get one.
+
+    They may be called in ``@njit`` and ``prange``, from threads that do not hold the GIL, and from
+    Python. They allocate nothing and raise ValueError for arrays of other sizes and for samples
+    that are not finite.
+
+    Attributes
+    ----------
+    predict : function of (params, x, out)
+        Output of one sample, into ``out``.
+    jacobian : function of (params, x, out)
+        Derivatives of the outputs with respect to the inputs, into ``out`` of shape (outputs, inputs).
+    predict_batch : function of (params, X, out)
+        Outputs of many samples on the calling thread: blocks of them are multiplied at a time.
+    parameters : ndarray of shape (n,)
+        The model's weights when it was exported; what ``params`` has to look like.
+    input_shape, output_shape : tuple of int
+        Of one sample.
+    dtype : str
+        "float32" or "float64", of ``params`` and of samples in batches.
+
+    Notes
+    -----
+    ``predict`` and ``jacobian`` of a network that needs no more than 128 KiB become part of the caller's
+    code. Larger networks, and ``predict_batch``, call numbanet's kernels where they are in this
+    process, so Numba can't keep the caller on disk (``cache=True`` warns).
+    """
+
+    def __init__(self, model: Sequential, inputs: Any = None, outputs: Any = None) -> None:
+        self.parameters = model.parameters.copy()
+        self.input_shape, self.output_shape = model.graph.input.shape, model.graph.output.shape
+        self.dtype = model.dtype
+        self._functions = new_functions(model.graph, model.dtype, inputs, outputs)
+
+    @cached_property
+    def predict(self) -> Any:
+        """``predict(params, x, out)``: output of one sample."""
+        return self._functions.predict()
+
+    @cached_property
+    def jacobian(self) -> Any:
+        """``jacobian(params, x, out)``: derivatives of the outputs with respect to the inputs."""
+        return self._functions.jacobian()
+
+    @cached_property
+    def predict_batch(self) -> Any:
+        """``predict_batch(params, X, out)``: outputs of many samples."""
+        return self._functions.predict_batch()
+
+    def bind(self) -> Any:
+        """``f(x)`` with the weights that the model had when it was exported.
+
+        Returns
+        -------
+        function of (x,)
+            Gives the output of one sample as a new array.
+        """
+        return self._functions.bound(self.predict, self.parameters, self.output_shape)
