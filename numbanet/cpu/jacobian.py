@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from numbanet.cpu.jit import invoke, kernel
-from numbanet.cpu.lanes import COUNT, gather, last_lanes
+from numbanet.cpu.lanes import COUNT, gather, last_lanes, scatter
 from numbanet.cpu.memory import aligned, flat, view
 from numbanet.cpu.plan import WIDTH
 from numbanet.cpu.program import Program
@@ -39,6 +39,29 @@ def jacobian(
                     out[at + f] = work[(input_slope + f) * width + lane]
 
 
+@kernel
+def product(
+    params, work, inputs, weights, samples, out,
+    forward, backward, hyper, features, outputs, stride, lanes, vector, narrow, input_row, output_slope, input_slope,
+):  # fmt: skip
+    """For each block, forward once, and back once with the weights of the outputs; ``out`` is (sample, feature)."""
+    blocks = (samples + lanes - 1) // lanes
+    for block in range(blocks):
+        count = min(lanes, samples - block * lanes)
+        width = lanes if block < blocks - 1 else last_lanes(samples, lanes, vector, narrow)
+        rows = view(inputs, block * lanes * features, count * features)
+        gather(rows, features, COUNT, 0, count, work, input_row * width, width, vector)
+        for k in range(forward.size // WIDTH):
+            op = view(forward, k * WIDTH, WIDTH)
+            invoke(op[0], params, hyper, work, op, 0, stride, 1, width)
+        rows = view(weights, block * lanes * outputs, count * outputs)
+        gather(rows, outputs, COUNT, 0, count, work, output_slope * width, width, vector)
+        for k in range(backward.size // WIDTH):
+            op = view(backward, k * WIDTH, WIDTH)
+            invoke(op[0], params, hyper, work, op, 0, stride, 1, width)
+        scatter(work, input_slope * width, features, width, out, block * lanes, count)
+
+
 class Jacobian:
     """Derivatives of one model.
 
@@ -55,6 +78,7 @@ class Jacobian:
         operations, forward = program.passes.array(), program.forward_rows * WIDTH
         tile = program.tile
         self.type = np.dtype(dtype)
+        self.input_shape = graph.input.shape
         self.shape = *graph.output.shape, *graph.input.shape
         self._size, self._program = program.stride, program  # keeps the kernels alive
         self._plan = (
@@ -68,4 +92,11 @@ class Jacobian:
         out = np.empty((len(samples), *self.shape), self.type)
         work = aligned(self._size, self.type)
         jacobian(flat(params), work, flat(samples), len(samples), out.reshape(-1), *self._plan)
+        return out
+
+    def product(self, params: np.ndarray, samples: np.ndarray, weights: np.ndarray) -> np.ndarray:
+        """Derivatives of sums of outputs, with weights of the shape (n, *outputs)."""
+        out = np.empty((len(samples), *self.input_shape), self.type)
+        work = aligned(self._size, self.type)
+        product(flat(params), work, flat(samples), flat(weights), len(samples), out.reshape(-1), *self._plan)
         return out
