@@ -11,7 +11,7 @@ from numbanet.data import as_samples
 from numbanet.graph import Graph
 from numbanet.model import Sequential
 from numbanet.scaling import Scaling
-from numbanet.tensors import Tensors, damaged
+from numbanet.tensors import Entry, Tensors, damaged
 
 INPUTS, OUTPUTS, MEAN, SCALE = "sample.inputs", "sample.outputs", "preprocessing.mean", "preprocessing.scale"
 ROWS, NUMBERS = 3, 1 << 16  # sample rows by default, and how many numbers they have if that is more than one row
@@ -48,7 +48,7 @@ def arrays_of(model: Sequential, samples: Any) -> dict[str, np.ndarray]:
         inputs = as_samples(_random_rows(graph) if samples is None else samples, graph, model.dtype)
     if _values(graph) <= VALUES:
         arrays |= {INPUTS: inputs, OUTPUTS: model.predict(inputs)}
-    return {name: np.ascontiguousarray(array) for name, array in arrays.items()}
+    return {name: np.asarray(array, order="C") for name, array in arrays.items()}
 
 
 def check_arrays(file: Tensors, graph: Graph, dtype: str, version: int) -> None:
@@ -70,26 +70,31 @@ def check_arrays(file: Tensors, graph: Graph, dtype: str, version: int) -> None:
     FormatError
         If they differ.
     """
-    own = TYPES[dtype]
-    wanted = {p.name: (own, p.shape) for p in graph.parameters}
-    if version > 1:
-        if _values(graph) <= VALUES:
-            rows = file.entries[INPUTS].shape[:1] if INPUTS in file.entries else (ROWS,)
-            wanted[INPUTS], wanted[OUTPUTS] = (own, (*rows, *graph.input.shape)), (own, (*rows, *graph.output.shape))
-        if {MEAN, SCALE} & set(file.entries):  # `Scaling` looks at their shapes
-            shapes = {name: entry.shape for name, entry in file.entries.items()}
-            wanted |= {name: ("F64", shapes.get(name, ())) for name in (MEAN, SCALE)}
-    for name, (kind, shape) in wanted.items():
-        if name not in file.entries:
-            raise damaged(f"array '{name}' of shape {shape} is missing")
-        found = file.entries[name]
-        if found.shape != shape:
-            raise damaged(f"array '{name}' has shape {found.shape}, and the layers need {shape}")
-        if found.dtype != kind:
-            raise damaged(f"array '{name}' has dtype {found.dtype}, and the model needs {kind}")
-    extra = sorted(set(file.entries) - set(wanted))
+    own, found = TYPES[dtype], file.entries
+    _compare(found, {p.name: (own, p.shape) for p in graph.parameters})
+    wanted = {}
+    if version > 1 and _values(graph) <= VALUES:
+        rows = found[INPUTS].shape[:1] if INPUTS in found else (ROWS,)
+        wanted = {INPUTS: (own, (*rows, *graph.input.shape)), OUTPUTS: (own, (*rows, *graph.output.shape))}
+    elif version > 1 and INPUTS in found:
+        raise damaged(f"it has sample rows, and layers that make {_values(graph)} numbers of one row; for more than "
+                      f"{VALUES} model.save leaves them out")  # fmt: skip
+    if version > 1 and {MEAN, SCALE} & set(found):  # `Scaling` looks at their shapes
+        wanted |= {name: ("F64", found[name].shape if name in found else ()) for name in (MEAN, SCALE)}
+    extra = sorted(set(found) - set(wanted) - {p.name for p in graph.parameters})
     if extra:
         raise damaged(f"array {extra[0]!r} belongs to none of the layers")
+    _compare(found, wanted)
+
+
+def _compare(found: dict[str, Entry], wanted: dict[str, tuple[str, tuple[int, ...]]]) -> None:
+    for name, (dtype, shape) in wanted.items():
+        if name not in found:
+            raise damaged(f"array '{name}' of shape {shape} is missing")
+        if found[name].shape != shape:
+            raise damaged(f"array '{name}' has shape {found[name].shape}, and the layers need {shape}")
+        if found[name].dtype != dtype:
+            raise damaged(f"array '{name}' has dtype {found[name].dtype}, and the model needs {dtype}")
 
 
 def weights(file: Tensors, graph: Graph, dtype: str) -> np.ndarray:
@@ -174,16 +179,21 @@ def check_samples(file: Tensors, model: Sequential) -> None:
     """
     if INPUTS not in file.entries:
         return
-    expected, found = file.array(OUTPUTS), model.predict(np.array(file.array(INPUTS)))
-    finite = np.isfinite(expected)
-    scale = float(np.abs(expected[finite]).max(initial=0.0)) or 1.0
-    tolerance = float(np.sqrt(np.finfo(expected.dtype).eps)) * scale
-    if not np.allclose(found, expected, rtol=0.0, atol=tolerance, equal_nan=True):
-        with np.errstate(invalid="ignore", over="ignore"):
-            worst = np.abs(found.astype(np.float64) - expected.astype(np.float64))
+    expected = file.array(OUTPUTS).astype(np.float64)
+    try:
+        found = model.predict(np.array(file.array(INPUTS))).astype(np.float64)
+    except ValueError as error:
+        raise damaged(f"its sample rows can't be used: {error}") from error
+    scale = float(np.abs(expected[np.isfinite(expected)]).max(initial=0.0)) or 1.0
+    tolerance = float(np.sqrt(np.finfo(model.dtype).eps)) * scale
+    with np.errstate(all="ignore"):  # outputs may be infinite, on both sides
+        distance = np.abs(found - expected)
+        same = (distance <= tolerance) | (found == expected) | (np.isnan(found) & np.isnan(expected))
+    if not same.all():
         raise damaged(
-            f"its sample rows have other outputs than when it was saved, by up to {np.nanmax(worst, initial=0.0):.3g} "
-            f"where {tolerance:.3g} is allowed: its numbers have changed, or a formula computes something else here"
+            f"its sample rows have other outputs than when it was saved, such as {found[~same][0]:.6g} instead of "
+            f"{expected[~same][0]:.6g}, where {tolerance:.3g} is allowed: its numbers have changed, or a formula "
+            "computes something else here"
         )
 
 

@@ -139,7 +139,7 @@ def _read(file: Tensors) -> Sequential:
     except KeyError as error:
         raise damaged(f"its description lacks {error}") from error
     except FAULTS as error:
-        raise damaged(f"{error}" or type(error).__name__) from error
+        raise damaged(f"its description fits no model: {str(error) or type(error).__name__}") from error
     return model
 
 
@@ -148,7 +148,7 @@ def _version(metadata: dict[str, str]) -> int:
         raise FormatError("it holds no numbanet model, as its metadata don't say so; give a file of model.save")
     text = metadata.get("version", "")
     if not (text.isascii() and text.isdigit() and len(text) < 10 and int(text)):
-        raise damaged(f"its format version is {text!r}, which is no number")
+        raise damaged(f"its format version is {text[:20]!r}, which is no number")
     if int(text) > VERSION:
         raise FormatError(
             f"it has format version {text}, and numbanet {numbanet.__version__} reads up to {VERSION}; "

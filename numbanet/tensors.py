@@ -155,13 +155,15 @@ def open_tensors(source: Any) -> Tensors:
         return Tensors(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) if status.st_size else b"")
 
 
-def strict_json(text: str) -> Any:
-    """What a text holds as JSON, each name once, all numbers finite.
+def strict_json(text: str, *, finite: bool = True) -> Any:
+    """What a text holds as JSON, each name once.
 
     Parameters
     ----------
     text : str
         From a file.
+    finite : bool
+        Whether to refuse NaN and infinity.
 
     Returns
     -------
@@ -174,6 +176,8 @@ def strict_json(text: str) -> Any:
         If it holds something else.
     """
     try:
+        if not finite:
+            return json.loads(text, object_pairs_hook=_once)
         return json.loads(text, object_pairs_hook=_once, parse_constant=_no_constant, parse_float=_finite)
     except RecursionError:
         raise damaged("its JSON is nested too deeply") from None
