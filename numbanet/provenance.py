@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import hashlib
 import re
+import sys
 import types
 import warnings
 from collections.abc import Callable, Iterator, Mapping
@@ -18,6 +19,7 @@ from numbanet.spec import Plugin
 from numbanet.tensors import FormatError, damaged
 
 SKIPPED = {"ctx", "type_comment", "type_params", "kind", "returns", "annotation", "decorator_list"}
+LIBRARIES = {"numpy", "scipy", *sys.stdlib_module_names}  # what they compute is known by name
 NAME, VERSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}"), re.compile(r"[A-Za-z0-9][A-Za-z0-9.!+_-]{0,99}")
 
 
@@ -219,7 +221,7 @@ class _Text(Reader):
             value = self.resolve(node)
         except FormulaError:
             return plain
-        if isinstance(value, types.FunctionType) and value.__module__.partition(".")[0] != "numpy":
+        if isinstance(value, types.FunctionType) and value.__module__.partition(".")[0] not in LIBRARIES:
             return _formula(value, self.outer)
         if isinstance(value, types.BuiltinFunctionType):  # by whatever name it was imported
             return f"{value.__module__}.{value.__qualname__}"
