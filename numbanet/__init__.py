@@ -30,6 +30,7 @@ _MODULES = {
     "model": ["Sequential"],
     "named": ["activation", "initializer", "loss", "metric", "optimizer", "regularizer", "schedule"],
     "progress": ["CSVLogger", "ProgressBar"],
+    "scaling": ["Scaling"],
     "search": ["WeightDecayCV", "select_weight_decay"],
     "spec": ["Activation", "Initializer", "Loss", "Metric", "Optimizer", "Regularizer", "Schedule"],
     "store": ["FormatError", "load"],

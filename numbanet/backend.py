@@ -122,9 +122,9 @@ def new_functions(graph: Graph, dtype: str, inputs: Any, outputs: Any) -> Any:
         Of the backend.
     """
     from numbanet.cpu.functions import Functions
-    from numbanet.cpu.program import Scaling
+    from numbanet.cpu.program import Scales
 
-    return Functions(graph, dtype, Scaling(inputs, outputs), max(2, available_threads()))
+    return Functions(graph, dtype, Scales(inputs, outputs), max(2, available_threads()))
 
 
 def kernel_text(graph: Graph, dtype: str) -> str | None:

@@ -18,6 +18,7 @@ from numbanet.callbacks import Callback, Logs
 from numbanet.checks import positive_int
 from numbanet.layers import Layer
 from numbanet.spec import Plugin
+from numbanet.tensors import FormatError, damaged, open_tensors, strict_json
 
 VERSION = "1"
 NAME = re.compile(r"checkpoint-(\d+)\.safetensors")
@@ -120,25 +121,28 @@ def read(path: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
 
     Raises
     ------
-    ValueError
-        If the file is damaged, or of another kind or version.
+    FormatError
+        If the file is damaged, or of another kind or version, or can't be read.
     """
-    from safetensors import SafetensorError, safe_open
-
     try:
-        with safe_open(os.fspath(path), framework="numpy") as file:
-            metadata = file.metadata() or {}
-            if metadata.get("format") != "numbanet checkpoint":
-                raise ValueError("it is no checkpoint")
-            if metadata.get("version") != VERSION:
-                raise ValueError(f"its version is {metadata.get('version')}, this numbanet reads {VERSION}")
-            arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  it is no dict
+        file = open_tensors(path)
+        metadata = file.metadata
+        if metadata.get("format") != "numbanet checkpoint":
+            raise FormatError("it is no checkpoint")
+        version = metadata.get("version", "")
+        if version != VERSION:
+            raise FormatError(f"its version is {version!r}, this numbanet reads {VERSION}; for newer ones upgrade it: "
+                              "pip install --upgrade numbanet")  # fmt: skip
+        arrays = {name: file.array(name).copy() for name in file.entries}  # the file may be removed later
         text = metadata["state"]
         if metadata["digest"] != _digest(text, arrays):
-            raise ValueError("its checksum is wrong")
-        return json.loads(text), arrays
-    except (SafetensorError, KeyError, OSError, TypeError, json.JSONDecodeError) as error:
-        raise ValueError(f"{type(error).__name__}: {error}") from error
+            raise damaged("its checksum is wrong")
+        state = strict_json(text, finite=False)  # a loss may have been NaN
+        if not isinstance(state, dict):
+            raise damaged("its state is no JSON object")
+    except (KeyError, OSError) as error:
+        raise FormatError(f"{type(error).__name__}: {error}") from error
+    return state, arrays
 
 
 def newest(folder: str | os.PathLike[str]) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
@@ -162,7 +166,7 @@ def newest(folder: str | os.PathLike[str]) -> tuple[dict[str, Any], dict[str, np
     for _, path in sorted(_found(Path(folder)), reverse=True):
         try:
             return read(path)
-        except ValueError as error:
+        except FormatError as error:
             warnings.warn(f"{path} can't be used, and an earlier one is taken: {error}", RuntimeWarning, stacklevel=3)
     raise FileNotFoundError(f"no checkpoint in '{folder}'")
 

@@ -187,6 +187,8 @@ class Experiment:
         weights[-2] *= self.target_scale
         weights[-1] = weights[-1] * self.target_scale + self.target_mean
         self.model.set_weights(weights)
+        if self.dataset.task == "classification":
+            self.model.classes = self.dataset.classes
 
     def test(self) -> tuple[np.ndarray, np.ndarray]:
         """Targets and predictions of the held-out samples, in the original units.

@@ -8,14 +8,16 @@ from typing import Any
 
 import numpy as np
 
-from numbanet.backend import new_jacobian, new_predictor
+from numbanet.backend import new_predictor
 from numbanet.checks import nonnegative_int, positive_int
 from numbanet.data import as_features, as_samples
 from numbanet.graph import Graph
 from numbanet.layers import Layer
+from numbanet.scaling import Scaling
+from numbanet.slopes import Differentiated
 
 
-class Sequential:
+class Sequential(Differentiated):
     """Layers one behind the other.
 
     Parameters
@@ -31,6 +33,10 @@ class Sequential:
     ----------
     parameters : ndarray of shape (n,)
         All weights and biases in one vector, layer by layer; changing it changes the model.
+    classes : list or None
+        Labels of the outputs, as texts or numbers, for whoever uses the model; files keep them.
+    preprocessing : Scaling or None
+        What whoever uses the model is to call before `predict`, which does not; files keep it.
 
     Raises
     ------
@@ -51,6 +57,9 @@ class Sequential:
         self._graph: Graph | None = None
         self._parameters: np.ndarray | None = None
         self._predictor: Any = None
+        self._jacobian: Any = None
+        self.classes: Sequence[Any] | None = None
+        self.preprocessing: Scaling | None = None
         if input_shape is not None:
             self.build(input_shape)
 
@@ -105,11 +114,24 @@ class Sequential:
             sample = p.initializer.sample(rng, p.shape, p.fan_in, p.fan_out, *p.initializer.params.values())
             values = np.broadcast_to(sample, p.shape)
             parameters[p.offset : p.end] = (values if p.mask is None else values * p.mask).ravel()
-        self._graph, self._parameters, self._predictor = graph, parameters, None
+        self.adopt(graph, parameters)
+
+    def adopt(self, graph: Graph, parameters: np.ndarray) -> None:
+        """Take parameters that are there already, without a copy, instead of creating them.
+
+        Parameters
+        ----------
+        graph : Graph
+            As from `describe`.
+        parameters : ndarray of shape (n,)
+            Of float32 or float64, C-contiguous and writable.
+        """
+        self._graph, self._parameters = graph, parameters
+        self._predictor = self._jacobian = None
 
     def _unbuild(self) -> None:
         """Forget the input shape and the parameters."""
-        self._graph = self._parameters = self._predictor = None
+        self._graph = self._parameters = self._predictor = self._jacobian = None
 
     @property
     def built(self) -> bool:
@@ -154,7 +176,7 @@ class Sequential:
             "float32" or "float64".
         """
         if self.dtype != dtype:
-            self._parameters, self._predictor = self.parameters.astype(dtype), None
+            self.adopt(self.graph, self.parameters.astype(dtype))
 
     def get_weights(self) -> list[np.ndarray]:
         """Copies of the parameters, each in its shape.
@@ -231,48 +253,32 @@ class Sequential:
         samples = as_samples(X, self.graph, self.dtype)
         return predictor(self._parameters, samples)
 
-    def jacobian(self, X: Any) -> np.ndarray:
-        """Derivatives of the outputs with respect to the inputs, as in prediction: without noise.
-
-        Parameters
-        ----------
-        X : array_like of shape (n, ...)
-            Samples.
-
-        Returns
-        -------
-        ndarray of shape (n, *outputs, *inputs)
-            Of the model's dtype.
-
-        Raises
-        ------
-        TypeError, ValueError
-            If ``X`` can't be used, or the model takes indices.
-        """
-        samples = as_samples(X, self.graph, self.dtype)
-        return new_jacobian(self.graph, self.dtype)(self._parameters, samples)
-
     def _prepare(self) -> Any:
         self._predictor = new_predictor(self.graph, self.dtype)
         return self._predictor
 
-    def save(self, path: str | os.PathLike[str]) -> None:
+    def save(self, path: str | os.PathLike[str], *, samples: Any = None) -> None:
         """Write the model to a file that holds no code.
+
+        Beside the weights it gets ``classes`` and ``preprocessing`` and a few rows with their outputs, with which
+        `load` checks that the model is still the same.
 
         Parameters
         ----------
         path : path-like
             File, by custom with the ending ``.numbanet``.
+        samples : array_like of shape (n, ...), optional
+            These rows; by default random ones.
 
         Raises
         ------
-        ValueError
-            If a layer uses a formula that has no name in the registry, or a weight is not 0 where there is no
-            connection.
+        TypeError, ValueError
+            If a layer uses a formula that has no name in the registry, a weight is not 0 where there is no connection,
+            or samples, classes or preprocessing don't suit the model.
         """
         from numbanet.store import save
 
-        save(self, path)
+        save(self, path, samples=samples)
 
     def summary(self) -> str:
         """Table of layers: shapes, parameters, connections and floating-point operations.
@@ -315,4 +321,4 @@ class Sequential:
         return f"Sequential([{', '.join(map(repr, self.layers))}])"
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_predictor": None}
+        return {**self.__dict__, "_predictor": None, "_jacobian": None}

@@ -12,6 +12,11 @@ from numbanet.callbacks import Callback
 from numbanet.checkpoint import newest, remembered, settings
 from numbanet.history import History
 from numbanet.objective import Objective
+from numbanet.tensors import damaged
+
+KEYS = ("settings", "input_shape", "dtype", "seed", "epochs_done", "end", "steps", "since_reset", "factor", "history",
+        "callbacks")  # fmt: skip
+ARRAYS = ("parameters", "states")
 
 
 class Resumable(Objective):
@@ -66,13 +71,17 @@ class Resumable(Objective):
         FileNotFoundError
             If there is no checkpoint that can be read; a damaged one is a warning, and the one before is taken.
         ValueError
-            If it is that of another model, loss, optimiser or regularizer.
+            If it is that of another model, loss, optimiser or regularizer, or lacks something.
         """
         state, arrays = newest(folder)
+        missing = [name for name in KEYS if name not in state] + [name for name in ARRAYS if name not in arrays]
+        if missing:
+            raise damaged(f"the checkpoint lacks {missing[0]!r}")
         for what, own in self._settings().items():
-            if state["settings"][what] != own:
+            found = dict(state["settings"]).get(what)
+            if found != own:
                 raise ValueError(
-                    f"the checkpoint is of another {what}: {state['settings'][what]}, and this trainer has {own}"
+                    f"the checkpoint is of another {what}: {found}, and this trainer has {own}"
                 )
         if state["dtype"] != self.dtype:
             raise ValueError(f"the checkpoint is of {state['dtype']}, and this trainer of {self.dtype}")

@@ -13,22 +13,25 @@ from typing import Any, cast
 
 import numpy as np
 
+import numbanet
 import numbanet.layers as layers_module
+from numbanet.arrays import TYPES, arrays_of, check_arrays, check_samples, scaling, weights
+from numbanet.backend import DEVICES
+from numbanet.graph import Graph
 from numbanet.layers import Layer
 from numbanet.model import Sequential
-from numbanet.registry import KINDS, get
+from numbanet.provenance import check_requirements, origin, requirements
+from numbanet.registry import KINDS, OURS, entry, get
 from numbanet.spec import Plugin
+from numbanet.tensors import HEADER, FormatError, Tensors, damaged, open_tensors, strict_json
 
-VERSION = 1
+VERSION = 2
 PLAIN = ("biases",)  # fields of specs, beside the parameters, that a user sets
 KNOWN = [name for name in layers_module.__all__ if name != "Layer"]
+FAULTS = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
 
 
-class FormatError(ValueError):
-    """A file does not hold a model that this version can read."""
-
-
-def save(model: Sequential, path: str | os.PathLike[str]) -> None:
+def save(model: Sequential, path: str | os.PathLike[str], *, samples: Any = None) -> None:
     """Write a model to a file.
 
     Parameters
@@ -37,77 +40,138 @@ def save(model: Sequential, path: str | os.PathLike[str]) -> None:
         A model whose input shape is known.
     path : path-like
         File to write; it is complete or absent at any time.
+    samples : array_like of shape (n, ...), optional
+        Rows with which loading checks the model; by default a few random ones.
 
     Raises
     ------
-    ValueError
-        If a layer uses a formula that has no name in the registry.
+    TypeError, ValueError
+        If a layer uses a formula that has no name in the registry, or samples, classes or preprocessing don't suit.
     """
     from safetensors.numpy import save as serialize
 
     model.graph.check_masks(model.parameters)  # else it could not be read again
+    packed = _pack(model.layers)
     description = {
-        "layers": _pack(model.layers),
+        "layers": packed,
         "input_shape": model.graph.input.shape,
         "dtype": model.dtype,
+        "numbanet": numbanet.__version__,
+        "plugins": requirements(packed),
+        "classes": None if model.classes is None else _labels(model.classes, model.graph),
     }
-    metadata = {"format": "numbanet", "version": str(VERSION), "model": json.dumps(description)}
-    arrays = {p.name: w for p, w in zip(model.graph.parameters, model.get_weights(), strict=True)}
+    text = json.dumps(description, allow_nan=False)
+    if len(text) > HEADER // 4:
+        raise ValueError(f"the layers' description has {len(text)} characters; a file takes {HEADER // 4} at most")
+    metadata = {"format": "numbanet", "version": str(VERSION), "model": text}
+    content = serialize(arrays_of(model, samples), metadata)
     temporary = Path(path).with_name(f".{Path(path).name}.{os.getpid()}")
     try:
-        temporary.write_bytes(serialize(arrays, metadata))
+        temporary.write_bytes(content)
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
 
 
-def load(path: str | os.PathLike[str]) -> Sequential:
-    """Read a model from a file.
+def load(path: str | os.PathLike[str] | bytes, *, device: str = "cpu") -> Sequential:
+    """Read a model from a file, and check it.
+
+    What the file says of itself is compared with its length, its plugins with those that are installed, and the
+    outputs of a few rows with those that were saved beside them. Nothing in a file is run.
 
     Parameters
     ----------
-    path : path-like
-        File written by ``model.save``.
+    path : path-like or bytes-like
+        File written by ``model.save``, or what is in one.
+    device : {"cpu"}, optional
+        Where the model is to predict.
 
     Returns
     -------
     Sequential
-        The model, with its weights.
+        The model, with its weights, ``classes`` and ``preprocessing``.
 
     Raises
     ------
     FormatError
-        If the file does not hold a model, or is damaged.
+        If the file does not hold a model, is damaged, or needs a newer numbanet or a plugin that is not there.
+    OSError
+        If there is no such file, or it can't be read.
     ValueError
-        If it needs a plugin that is not installed.
-    """
-    from safetensors import SafetensorError, safe_open
+        If there is no such device.
 
+    Warns
+    -----
+    RuntimeWarning
+        If a plugin has another version than when the model was saved, and the same formulas.
+    """
+    if device not in DEVICES:
+        raise ValueError(f"device must be one of {', '.join(DEVICES)}; got {device!r}")
     try:
-        with safe_open(os.fspath(path), framework="numpy") as file:
-            metadata = file.metadata() or {}
-            if metadata.get("format") != "numbanet":
-                raise FormatError(f"{path} holds no numbanet model")
-            if metadata.get("version") != str(VERSION):
-                raise FormatError(f"{path} has format version {metadata.get('version')}; this numbanet reads {VERSION}")
-            description = json.loads(metadata["model"])
-            names = set(file.keys())
-            model = Sequential([_layer(entry) for entry in description["layers"]])
-            graph = model.describe(tuple(description["input_shape"]))
-            dtype = description["dtype"]
-            if dtype not in ("float32", "float64") or names != {p.name for p in graph.parameters}:
-                raise FormatError(f"{path}: its parameters are not those of its layers")
-            for p in graph.parameters:
-                piece = file.get_slice(p.name)
-                if tuple(piece.get_shape()) != p.shape:
-                    found = piece.get_shape()
-                    raise FormatError(f"{path}: parameter '{p.name}' has shape {found}, in its layer {p.shape}")
-            weights = [file.get_tensor(p.name) for p in graph.parameters]
-    except (SafetensorError, AttributeError, KeyError, TypeError, json.JSONDecodeError) as error:
-        raise FormatError(f"{path} can't be read as a numbanet model: {error}") from error
-    model.build(graph.input.shape, dtype=dtype)
-    model.set_weights(weights)
+        return _read(open_tensors(path))
+    except FormatError as error:
+        name = os.fspath(path) if isinstance(path, (str, os.PathLike)) else "this"
+        raise FormatError(f"{name} can't be read as a numbanet model: {error}") from error.__cause__
+
+
+def _read(file: Tensors) -> Sequential:
+    """The model of a file."""
+    version = _version(file.metadata)
+    description = strict_json(file.metadata.get("model", ""))
+    if not isinstance(description, dict):
+        raise damaged("its description of a model is no JSON object")
+    try:
+        if version > 1:
+            check_requirements(description["plugins"], description["layers"])
+        model = Sequential([_layer(part, version) for part in _list(description, "layers")])
+        graph = model.describe(tuple(_list(description, "input_shape")))
+        dtype = description["dtype"]
+        if dtype not in TYPES:
+            raise damaged(f"its dtype is {dtype!r}; expected one of {', '.join(TYPES)}")
+        check_arrays(file, graph, dtype, version)
+        model.adopt(graph, weights(file, graph, dtype))
+        model.preprocessing = scaling(file, graph)
+        if description.get("classes") is not None:
+            model.classes = _labels(_list(description, "classes"), graph)
+        check_samples(file, model)
+    except FormatError:
+        raise
+    except KeyError as error:
+        raise damaged(f"its description lacks {error}") from error
+    except FAULTS as error:
+        raise damaged(f"its description fits no model: {str(error) or type(error).__name__}") from error
     return model
+
+
+def _version(metadata: dict[str, str]) -> int:
+    if metadata.get("format") != "numbanet":
+        raise FormatError("it holds no numbanet model, as its metadata don't say so; give a file of model.save")
+    text = metadata.get("version", "")
+    if not (text.isascii() and text.isdigit() and len(text) < 10 and int(text)):
+        raise damaged(f"its format version is {text[:20]!r}, which is no number")
+    if int(text) > VERSION:
+        raise FormatError(
+            f"it has format version {text}, and numbanet {numbanet.__version__} reads up to {VERSION}; "
+            "pip install --upgrade numbanet"
+        )
+    return int(text)
+
+
+def _list(description: dict[str, Any], name: str) -> list[Any]:
+    if not isinstance(description[name], list):
+        raise damaged(f"its {name} is {type(description[name]).__name__} instead of a list")
+    return cast("list[Any]", description[name])
+
+
+def _labels(classes: Any, graph: Graph) -> list[Any]:
+    """Labels as JSON has them: as many as there are outputs, or two for one output."""
+    labels = [label.item() if isinstance(label, np.generic) else label for label in classes]
+    wrong = [label for label in labels if not isinstance(label, (str, int, float))]
+    if wrong:
+        raise TypeError(f"classes must be texts or numbers, got {wrong[0]!r}")
+    if len(labels) != max(2, graph.output.size):
+        raise ValueError(f"classes has {len(labels)} labels; the model has {graph.output.size} outputs")
+    return labels
 
 
 def _pack(value: Any) -> Any:
@@ -129,35 +193,44 @@ def _pack(value: Any) -> Any:
 def _pack_spec(spec: Plugin) -> dict[str, Any]:
     kind = next(kind for kind, owner in KINDS.items() if type(spec) is owner)
     extra = {key: getattr(spec, key) for key in PLAIN if hasattr(spec, key)}
-    try:
-        known = _unpack_spec({"kind": kind, "name": spec.name, "params": spec.params, **extra})
-    except (ValueError, TypeError):
-        known = None
-    if known != spec:
+    offer = origin(kind, spec, extra)
+    if offer is None:
         raise ValueError(
             f"{kind} '{spec.name}' was made on the spot, and a file can hold its name only; publish it as a plugin, "
             "or save the weights with numpy"
         )
-    return {"kind": kind, "name": spec.name, "params": dict(spec.params), **extra}
+    source = {} if offer.distribution == OURS else {"distribution": offer.distribution}
+    return {"kind": kind, "name": spec.name, "params": dict(spec.params), **source, **extra}
 
 
-def _unpack_spec(entry: dict[str, Any]) -> Plugin:
-    extra = {key: bool(entry[key]) for key in PLAIN if key in entry}
-    return replace(get(entry["kind"], entry["name"], **entry["params"]), **extra)
+def _unpack_spec(packed: dict[str, Any], version: int) -> Plugin:
+    kind, name = packed["kind"], packed["name"]
+    if kind not in KINDS or not isinstance(name, str) or len(name) > 200:
+        raise damaged(f"it names a formula as {kind!r} {name!r}; expected one of {', '.join(KINDS)}, and a name")
+    found = entry(kind, f"{packed['distribution']}:{name}" if "distribution" in packed else name)
+    if version > 1 and found.distribution != packed.get("distribution", OURS):  # the first did not say whose it is
+        raise FormatError(f"{kind} '{name}' is not numbanet's any more, but that of {found}; install an older numbanet")
+    spec = found.spec
+    changed = {key: value for key, value in packed["params"].items() if spec.params.get(key) != value}
+    extra = {key: bool(packed[key]) for key in PLAIN if key in packed and packed[key] != getattr(spec, key)}
+    spec = get(kind, spec, **changed)
+    return replace(spec, **extra) if extra else spec
 
 
-def _layer(entry: dict[str, Any]) -> Layer:
-    name = entry["class"]
+def _layer(packed: Any, version: int) -> Layer:
+    name = packed["class"]
     if name not in KNOWN:
-        raise FormatError(f"unknown layer '{name}'; known: {', '.join(KNOWN)}")
-    return cast(Layer, getattr(layers_module, name)(**{key: _unpack(v) for key, v in entry["config"].items()}))
+        raise damaged(f"unknown layer '{name}'; known: {', '.join(KNOWN)}")
+    return cast(
+        Layer, getattr(layers_module, name)(**{key: _unpack(v, version) for key, v in packed["config"].items()})
+    )
 
 
-def _unpack(value: Any) -> Any:
+def _unpack(value: Any, version: int) -> Any:
     """The opposite of `_pack`."""
     if isinstance(value, dict):
-        return _layer(value) if "class" in value else _unpack_spec(value)
+        return _layer(value, version) if "class" in value else _unpack_spec(value, version)
     if isinstance(value, list) and value and isinstance(value[0], dict):
-        return [_unpack(part) for part in value]
+        return [_unpack(part, version) for part in value]
     return value
 

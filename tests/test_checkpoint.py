@@ -250,6 +250,22 @@ def test_killed_at_any_moment(tmp_path):
         assert (arrays["parameters"] == state["epochs_done"]).all()
 
 
+def test_files_of_the_first_version():
+    """Of numbanet 0.1.0, and the parameters that it had."""
+    one = nn.Trainer(nn.Sequential([nn.Dense(3, activation="tanh"), nn.Dense(1)]), "mse")
+    assert one.resume(Path(__file__).parent / "files" / "version1-checkpoint") == 0
+    expected = [0.02390002, 0.9889163, -0.78160715, 0.98094183, -0.4102568, -0.16998324, 0.00199984, -0.00199988,
+                0.00199992, 0.8007045, -0.2244157, 0.12347909, 0.00199985]  # fmt: skip
+    np.testing.assert_allclose(one.model.parameters, expected, rtol=0, atol=1e-7)  # as they were printed
+    assert (one.epochs_done, one.seed, one.history.epochs) == (2, 1, 2)
+
+
+def test_losses_that_are_not_finite(tmp_path):
+    """A history may hold NaN, which JSON has no word for."""
+    write(tmp_path / "checkpoint-00000001.safetensors", {"a": [float("nan"), float("inf")]}, {})
+    assert repr(read(tmp_path / "checkpoint-00000001.safetensors")[0]) == "{'a': [nan, inf]}"
+
+
 def test_files_of_other_kinds(tmp_path):
     path = tmp_path / "checkpoint-00000001.safetensors"
     for content in (b"", b"\0" * 100, b"\xff" * 16, b"{}"):

@@ -252,6 +252,7 @@ def test_killed_and_resumed(folder):
     assert line in again
     models = [nn.load(f"{folder}/model.numbanet") for folder in ("whole", "again")]
     np.testing.assert_array_equal(models[0].parameters, models[1].parameters)
+    assert sorted(models[0].classes) == ["[red]", "setosa", "versicolor"]
     assert "has had all its epochs" in error(*arguments, "--checkpoint", "kept", "--resume")
     assert "needs --checkpoint FOLDER" in error(*arguments, "--resume")
     assert "no checkpoint in 'nothing'" in error(*arguments, "--checkpoint", "nothing", "--resume")

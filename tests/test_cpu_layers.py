@@ -1,6 +1,7 @@
 """Normalization, noise, embedding, residual connections and layers of one axis, against NumPy and differences."""
 
 import math
+import pickle
 
 import numpy as np
 import pytest
@@ -232,10 +233,93 @@ def test_jacobian(name, samples):
         np.testing.assert_allclose(found[:, :, i], numeric.reshape(samples, -1), rtol=1e-6, atol=1e-7)
 
 
+@pytest.mark.parametrize("samples", [3] if FEW else [3, 37])
+@pytest.mark.parametrize("name", STACKS)
+def test_gradient_of_weighted_outputs(name, samples):
+    """Against differences of the weighted sum, along random directions of each sample."""
+    layers, shape = STACKS[name]
+    model, x = drawn(layers, shape), inputs(samples, shape)
+    rng = np.random.default_rng(5)
+    outputs = model.graph.output.shape
+    each = rng.normal(size=(samples, *outputs))
+    step = 1e-6 * rng.normal(size=x.shape)
+    numeric = ((model.predict(x + step) - model.predict(x - step)) * each).reshape(samples, -1).sum(axis=1)
+    found = model.gradient(x, each)
+    assert found.shape == x.shape
+    np.testing.assert_allclose((2 * step * found).reshape(samples, -1).sum(axis=1), numeric, rtol=1e-5, atol=1e-12)
+    shared = model.gradient(x, each[0])
+    full = model.jacobian(x).reshape(samples, -1, x[0].size)
+    np.testing.assert_allclose(
+        shared.reshape(samples, -1), np.einsum("k,nkf->nf", each[0].ravel(), full), rtol=1e-12, atol=1e-13
+    )
+    last = tuple(n - 1 for n in outputs)
+    np.testing.assert_allclose(model.gradient(x, last).reshape(samples, -1), full[:, -1], rtol=1e-12, atol=1e-13)
+
+
+def test_gradient_of_one_output():
+    model, x = drawn([nn.Dense(4, "tanh"), nn.Dense(1)], (3,)), inputs(5, (3,))
+    np.testing.assert_array_equal(model.gradient(x), model.jacobian(x)[:, 0])
+    for index in (0, -1, (0,), np.int64(0), [1.0]):
+        np.testing.assert_array_equal(model.gradient(x, index), model.gradient(x))
+
+
+def test_gradient_in_single_precision():
+    model = nn.Sequential([nn.Dense(4, "tanh"), nn.Dense(2)], input_shape=3)
+    found = model.gradient(inputs(20, (3,)), 1)
+    assert found.dtype == np.float32
+    np.testing.assert_array_equal(found, model.jacobian(inputs(20, (3,)))[:, 1])
+
+
+@pytest.mark.parametrize(("output", "kind", "message"), [
+    (None, ValueError, r"outputs of shape \(2,\); say which with output="),
+    (2, IndexError, r"output=2 is no index of outputs of shape \(2,\)"),
+    ((0, 0), IndexError, "is no index"),
+    (-3, IndexError, "is no index"),
+    (True, ValueError, r"output has shape \(\)"),
+    ([1.0, 2.0, 3.0], ValueError, r"shape \(3,\); expected an index, or weights of shape \(2,\) or \(5, 2\)"),
+    ([1.0, np.nan], ValueError, "output holds NaN"),
+    ("first", TypeError, "output"),
+])  # fmt: skip
+def test_gradient_of_no_output(output, kind, message):
+    model = drawn([nn.Dense(2)], (3,))
+    with pytest.raises(kind, match=message):
+        model.gradient(inputs(5, (3,)), output)
+
+
+def test_derivatives_are_prepared_once(monkeypatch):
+    """Until the model is another one."""
+    from numbanet import slopes
+
+    made = []
+
+    def counted(graph, dtype):
+        made.append(dtype)
+        return new_jacobian(graph, dtype)
+
+    new_jacobian = slopes.new_jacobian
+    monkeypatch.setattr(slopes, "new_jacobian", counted)
+    model, x = drawn([nn.Dense(2)], (3,)), inputs(5, (3,))
+    for _ in range(3):
+        model.jacobian(x)
+        model.gradient(x, 0)
+    model.parameters[:] *= 2  # weights are read anew
+    np.testing.assert_allclose(model.jacobian(x)[0], model.get_weights()[0].T)
+    assert made == ["float64"]
+    model.astype("float32")
+    assert model.jacobian(x).dtype == np.float32
+    model.build((3,), dtype="float64", seed=1)
+    np.testing.assert_allclose(model.jacobian(x)[0], model.get_weights()[0].T)
+    assert made == ["float64", "float32", "float64"]
+    again = pickle.loads(pickle.dumps(model))
+    np.testing.assert_array_equal(again.jacobian(x), model.jacobian(x))
+
+
 def test_jacobian_of_indices():
     model = drawn([nn.Embedding(6, 3)], (4,))
     with pytest.raises(ValueError, match="indices of an Embedding have no derivative"):
         model.jacobian([[0, 1, 2, 3]])
+    with pytest.raises(ValueError, match="indices of an Embedding have no derivative"):
+        model.gradient([[0, 1, 2, 3]], (0, 0))
 
 
 @compiled

@@ -421,3 +421,14 @@ def test_monitor_of_scikit_learn():
     estimator = MLPClassifier((4,), max_iter=3, random_state=0).set_callbacks(monitor).fit(X, y)
     rows = monitor.get_logs().data
     assert [row["accuracy"] for row in rows if row["task_name"] == "epoch"][-1] == estimator.score(X, y)
+
+
+def test_labels_in_the_file_of_a_model(tmp_path):
+    X = np.random.default_rng(0).normal(size=(30, 3))
+    for y in (np.array(["no", "yes"])[(X[:, 0] > 0).astype(int)], np.digitize(X[:, 0], [-0.5, 0.5])):
+        estimator = MLPClassifier((4,), max_iter=2, solver="sgd", tol=0, n_iter_no_change=9)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            estimator.fit(X, y)
+        estimator.model_.save(tmp_path / "m")
+        assert nn.load(tmp_path / "m").classes == estimator.classes_.tolist()

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from safetensors.numpy import load_file, save_file
 import numbanet as nn
 from numbanet import store
 
+FILES = Path(__file__).parent / "files"
 X = np.random.default_rng(0).normal(size=(9, 4))
 
 
@@ -27,6 +29,10 @@ def network(dtype="float32", **options):
 def saved(path, **changes):
     """A good file with some of its metadata replaced."""
     network().save(path)
+    return rewritten(path, **changes)
+
+
+def rewritten(path, **changes):
     metadata = {"format": "numbanet", "version": str(store.VERSION), "model": description(path), **changes}
     metadata = {key: value if isinstance(value, str) else json.dumps(value) for key, value in metadata.items()}
     save_file(load_file(path), path, metadata)
@@ -102,7 +108,8 @@ def test_weights_are_plain_safetensors(tmp_path):
     model = network()
     model.save(tmp_path / "m")
     arrays = load_file(tmp_path / "m")
-    assert set(arrays) == {"0.kernel", "0.bias", "1.kernel", "2.kernel", "2.bias"}
+    samples = {"sample.inputs", "sample.outputs"}
+    assert set(arrays) == {"0.kernel", "0.bias", "1.kernel", "2.kernel", "2.bias", *samples}
     np.testing.assert_array_equal(arrays["1.kernel"], model.get_weights()[2])
 
 
@@ -169,14 +176,28 @@ def test_truncated_or_longer(tmp_path):
             nn.load(path)
 
 
-def test_folder_is_no_model(tmp_path):
-    with pytest.raises((OSError, nn.FormatError)):
-        nn.load(tmp_path)
+@pytest.mark.parametrize("version", ["3", "999999999"])
+def test_newer_version(tmp_path, version):
+    with pytest.raises(nn.FormatError, match=f"version {version}, .* up to {store.VERSION}; pip install --upgrade"):
+        nn.load(saved(tmp_path / "m", version=version))
 
 
-def test_versions(tmp_path):
-    with pytest.raises(nn.FormatError, match=f"format version 2; this numbanet reads {store.VERSION}"):
-        nn.load(saved(tmp_path / "m", version="2"))
+@pytest.mark.parametrize("version", ["", "0", "-1", "1.5", "two", "²", "9" * 5000])
+def test_no_version(tmp_path, version):
+    with pytest.raises(nn.FormatError, match="which is no number"):
+        nn.load(saved(tmp_path / "m", version=version))
+
+
+def test_file_of_the_first_version():
+    """One that numbanet 0.1.0 wrote before files had plugins and sample rows; the outputs are those that it gave."""
+    model = nn.load(FILES / "version1.numbanet")
+    rows = np.linspace(-1, 1, 72).reshape(2, 6, 6, 1)
+    expected = [[0.33543697, 0.08203854, 0.04311157], [0.11869994, -0.00208071, -0.02215782]]
+    np.testing.assert_allclose(model.predict(rows), expected, rtol=0, atol=16 * np.finfo("f4").eps)
+    assert model.classes is None
+    assert model.preprocessing is None
+    assert model.layers[3].layers[0].activation.params == {"alpha": 0.25}
+    assert model.layers[3].layers[0].kernel_regularizer == nn.L2(0.125)
 
 
 def change(path, edit):
@@ -200,25 +221,25 @@ def activation(model):
     (lambda m: m["layers"][0].update({"class": "base"}), nn.FormatError, "unknown layer 'base'"),
     (lambda m: m["layers"][0].update({"class": "os.system"}), nn.FormatError, "unknown layer 'os.system'"),
     (lambda m: m["layers"][0].update({"class": ["Dense"]}), nn.FormatError, "unknown layer"),
-    (lambda m: activation(m).update(name="their_own"), ValueError, "unknown activation 'their_own'"),
-    (lambda m: activation(m).update(name="os.system"), ValueError, "unknown activation 'os.system'"),
-    (lambda m: activation(m).update(name="os:system"), ValueError, "unknown activation 'os:system'"),
-    (lambda m: dense(m).update(activation="builtins.eval"), ValueError, "unknown activation 'builtins.eval'"),
-    (lambda m: activation(m).update(kind="os"), nn.FormatError, "can't be read as a numbanet model"),
+    (lambda m: activation(m).update(name="their_own"), nn.FormatError, "unknown activation 'their_own'"),
+    (lambda m: activation(m).update(name="os.system"), nn.FormatError, "unknown activation 'os.system'"),
+    (lambda m: activation(m).update(name="os:system"), nn.FormatError, "unknown activation 'os:system'"),
+    (lambda m: dense(m).update(activation="builtins.eval"), nn.FormatError, "unknown activation 'builtins.eval'"),
+    (lambda m: activation(m).update(kind="os"), nn.FormatError, "names a formula as 'os'"),
     (lambda m: activation(m).update(params={"beta": 1}), nn.FormatError, "no parameter 'beta'"),
     (lambda m: activation(m).update(params={"alpha": "1"}), nn.FormatError, "must be a number"),
-    (lambda m: dense(m).update(units=-3), ValueError, "units"),
+    (lambda m: dense(m).update(units=-3), nn.FormatError, "units"),
     (lambda m: dense(m).update(units=7), nn.FormatError, "shape"),
     (lambda m: dense(m).update(units=10**12), nn.FormatError, "shape"),
     (lambda m: dense(m).update(nothing=1), nn.FormatError, "nothing"),
     (lambda m: dense(m).pop("units"), nn.FormatError, "units"),
-    (lambda m: m["layers"].pop(), nn.FormatError, "parameters are not those of its layers"),
-    (lambda m: m["layers"].clear(), ValueError, "layer"),
+    (lambda m: m["layers"].pop(), nn.FormatError, "array '2.bias' belongs to none of the layers"),
+    (lambda m: m["layers"].clear(), nn.FormatError, "layer"),
     (lambda m: m.pop("layers"), nn.FormatError, "layers"),
     (lambda m: m.update(layers=3), nn.FormatError, "can't be read as a numbanet model"),
     (lambda m: m.update(layers=[3]), nn.FormatError, "can't be read as a numbanet model"),
     (lambda m: m.update(input_shape=[5]), nn.FormatError, "shape"),
-    (lambda m: m.update(input_shape=[0]), ValueError, "input_shape"),
+    (lambda m: m.update(input_shape=[0]), nn.FormatError, "input_shape"),
     (lambda m: m.update(input_shape=None), nn.FormatError, "can't be read as a numbanet model"),
     (lambda m: m.update(dtype="object"), nn.FormatError, "dtype|parameters"),
 ])  # fmt: skip
@@ -240,7 +261,7 @@ def test_broken_json(tmp_path, text):
 def test_weights_that_are_not_finite(tmp_path, bad):
     path = tmp_path / "m"
     network().save(path)
-    metadata = {"format": "numbanet", "version": "1", "model": json.dumps(description(path))}
+    metadata = {"format": "numbanet", "version": "2", "model": json.dumps(description(path))}
     arrays = load_file(path)
     arrays["2.bias"][1] = bad
     save_file(arrays, path, metadata)
@@ -270,3 +291,139 @@ def test_objects_made_on_the_spot_cannot_be_saved(tmp_path, options):
     with pytest.raises(ValueError, match=f"{key.split('_')[-1]} '{spec.name}' was made on the spot"):
         model.save(tmp_path / "m")
     assert not list(tmp_path.iterdir())
+
+
+# -- what goes with a model -------------------------------------------------------------
+
+
+def test_classes_and_preprocessing(tmp_path):
+    model = network()
+    model.classes = ["cat", 3, 2.5]
+    model.preprocessing = nn.Scaling([1.0, 2.0, 3.0, 4.0], 0.5)
+    for _ in range(2):  # what was loaded keeps them when it is saved
+        model.save(tmp_path / "m")
+        model = nn.load(tmp_path / "m")
+    assert model.classes == ["cat", 3, 2.5]
+    np.testing.assert_array_equal(model.preprocessing(X), (X - [1.0, 2.0, 3.0, 4.0]) / 0.5)
+    assert repr(model.preprocessing) == "Scaling(mean=[1.0, 2.0, 3.0, 4.0], scale=0.5)"
+
+
+def test_classes_of_one_output(tmp_path):
+    model = nn.Sequential([nn.Dense(1)], input_shape=2)
+    model.classes = np.array([0, 1])
+    model.save(tmp_path / "m")
+    assert nn.load(tmp_path / "m").classes == [0, 1]
+    assert type(nn.load(tmp_path / "m").classes[0]) is int
+
+
+@pytest.mark.parametrize(("classes", "kind", "message"), [
+    (["a", "b"], ValueError, "classes has 2 labels; the model has 3 outputs"),
+    (["a", "b", None], TypeError, "classes must be texts or numbers, got None"),
+    ([1, 2, float("nan")], ValueError, "JSON compliant"),
+])  # fmt: skip
+def test_classes_that_do_not_suit(tmp_path, classes, kind, message):
+    model = network()
+    model.classes = classes
+    with pytest.raises(kind, match=message):
+        model.save(tmp_path / "m")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(("mean", "scale", "message"), [
+    (0.0, 0.0, "scale must not be 0"),
+    ([np.nan], 1.0, "mean must be finite"),
+    (0.0, [np.inf], "scale must be finite"),
+    (np.zeros(2), np.ones(3), "broadcast"),
+])  # fmt: skip
+def test_scaling_that_does_not_suit(mean, scale, message):
+    with pytest.raises(ValueError, match=message):
+        nn.Scaling(mean, scale)
+
+
+@pytest.mark.parametrize("shape", [(3,), (2, 4)])
+def test_scaling_of_other_samples(tmp_path, shape):
+    model = network()
+    model.preprocessing = nn.Scaling(np.zeros(shape), 1.0)
+    with pytest.raises(ValueError, match=r"mean has shape .*; the samples have \(4,\)"):
+        model.save(tmp_path / "m")
+
+
+def test_own_samples(tmp_path):
+    network().save(tmp_path / "m", samples=X)
+    arrays = load_file(tmp_path / "m")
+    np.testing.assert_array_equal(arrays["sample.inputs"], X.astype("f4"))
+    np.testing.assert_array_equal(arrays["sample.outputs"], network().predict(X))
+    nn.load(tmp_path / "m")
+    with pytest.raises(ValueError, match="shape"):
+        network().save(tmp_path / "m", samples=X[:, :2])
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_samples_tell_of_a_change(tmp_path, dtype):
+    """One weight changed by a hundredth."""
+    path = tmp_path / "m"
+    network(dtype).save(path)
+    arrays = load_file(path)
+    arrays["2.kernel"][1, 1] *= 1.01
+    save_file(arrays, path, {"format": "numbanet", "version": "2", "model": json.dumps(description(path))})
+    with pytest.raises(nn.FormatError, match="its sample rows have other outputs than when it was saved, such as"):
+        nn.load(path)
+
+
+@pytest.mark.parametrize("layers", [
+    [nn.Dense(2, activation="exponential", kernel_initializer=nn.RandomNormal(stddev=100.0))],  # inf
+    [nn.Dense(2, kernel_initializer="zeros")],
+    [nn.Embedding(7, 3), nn.Flatten(), nn.Dense(2)],
+])  # fmt: skip
+def test_samples_of_any_model(tmp_path, layers):
+    model = nn.Sequential(layers, input_shape=(5,))
+    model.save(tmp_path / "m")
+    rows = np.arange(5)[None]
+    np.testing.assert_array_equal(nn.load(tmp_path / "m").predict(rows), model.predict(rows))
+
+
+def test_models_too_large_to_be_run_have_no_samples(tmp_path):
+    """Else a file of some bytes could ask for any memory."""
+    def model(padding):
+        return nn.Sequential([nn.Conv2D(1, 1, padding=padding), nn.GlobalAvgPool()], input_shape=(4, 4, 1))
+
+    model(20).save(tmp_path / "small")
+    assert "sample.inputs" in load_file(tmp_path / "small")
+    model(1000).save(tmp_path / "large")
+    assert set(load_file(tmp_path / "large")) == {"0.kernel", "0.bias"}
+    assert nn.load(tmp_path / "large").layers[0].padding == 1000
+    text = description(tmp_path / "small")
+    text["layers"][0]["config"]["padding"] = 10**9
+    with pytest.raises(nn.FormatError, match=r"for more than 2097152 model\.save leaves them out"):
+        nn.load(rewritten(tmp_path / "small", model=text))
+
+
+def test_device(tmp_path):
+    network().save(tmp_path / "m")
+    assert nn.load(tmp_path / "m", device="cpu").dtype == "float32"
+    with pytest.raises(ValueError, match="device must be one of cpu; got 'cuda'"):
+        nn.load(tmp_path / "m", device="cuda")
+
+
+def test_bytes(tmp_path):
+    network().save(tmp_path / "m")
+    content = (tmp_path / "m").read_bytes()
+    for form in (bytes, bytearray, memoryview):
+        np.testing.assert_array_equal(nn.load(form(content)).parameters, network().parameters)
+    with pytest.raises(nn.FormatError, match="this can't be read as a numbanet model: "):
+        nn.load(content[:-1])
+
+
+def test_loading_makes_no_first_weights(tmp_path, monkeypatch):
+    network().save(tmp_path / "m")
+    monkeypatch.setattr(np.random, "default_rng", None)
+    np.testing.assert_array_equal(nn.load(tmp_path / "m").predict(X), nn.load(tmp_path / "m").predict(X))
+
+
+def test_the_file_may_go_once_it_is_loaded(tmp_path):
+    network().save(tmp_path / "m")
+    model = nn.load(tmp_path / "m")
+    (tmp_path / "m").write_bytes(b"")
+    (tmp_path / "m").unlink()
+    np.testing.assert_array_equal(model.parameters, network().parameters)
+    model.parameters[:] = 0

@@ -11,7 +11,7 @@ from numba import config
 from numbanet.cpu import embedded, inlined
 from numbanet.cpu import jacobian as slopes
 from numbanet.cpu import predictor as outputs
-from numbanet.cpu.program import Program, Scaling
+from numbanet.cpu.program import Program, Scales
 from numbanet.graph import Graph
 
 
@@ -24,18 +24,18 @@ class Functions:
         The model.
     dtype : str
         Working type.
-    scaling : Scaling
+    scales : Scales
         Of inputs and outputs.
     buffers : int
         How many calls of kernels may be under way; more wait.
     """
 
-    def __init__(self, graph: Graph, dtype: str, scaling: Scaling, buffers: int) -> None:
-        self.graph, self.dtype, self.scaling, self.buffers = graph, dtype, scaling, buffers
+    def __init__(self, graph: Graph, dtype: str, scales: Scales, buffers: int) -> None:
+        self.graph, self.dtype, self.scales, self.buffers = graph, dtype, scales, buffers
 
     def predict(self) -> Any:
         """``predict(params, x, out)``."""
-        program = Program(self.graph, self.dtype, scaling=self.scaling)
+        program = Program(self.graph, self.dtype, scales=self.scales)
         return inlined.predict(program) if inlined.worthwhile(program) else self._predict("predict", "x")
 
     def predict_batch(self) -> Any:
@@ -43,15 +43,15 @@ class Functions:
         return self._predict("predict_batch", "X")
 
     def _predict(self, name: str, x: str) -> Any:
-        owner = outputs.Predictor(self.graph, self.dtype, self.scaling)
+        owner = outputs.Predictor(self.graph, self.dtype, self.scales)
         return embedded.embed(name, x, outputs.predict, owner, self.graph.output.size, self.buffers)
 
     def jacobian(self) -> Any:
         """``jacobian(params, x, out)``."""
-        program = Program(self.graph, self.dtype, to_inputs=True, scaling=self.scaling)
+        program = Program(self.graph, self.dtype, to_inputs=True, scales=self.scales)
         if inlined.worthwhile(program):
             return inlined.jacobian(program)
-        owner = slopes.Jacobian(self.graph, self.dtype, self.scaling)
+        owner = slopes.Jacobian(self.graph, self.dtype, self.scales)
         size = self.graph.output.size * self.graph.input.size
         return embedded.embed("jacobian", "x", slopes.jacobian, owner, size, self.buffers)
 

@@ -8,12 +8,20 @@ import numpy as np
 from numba import config
 
 from numbanet.cpu import host
-from numbanet.cpu.jit import code, invoke, kernel, signatures
+from numbanet.cpu.jit import code, inline, invoke, kernel, signatures
 from numbanet.cpu.lanes import COUNT, all_finite, gather, last_lanes, scatter
 from numbanet.cpu.memory import aligned, flat, view
 from numbanet.cpu.plan import WIDTH
-from numbanet.cpu.program import Program, Scaling
+from numbanet.cpu.program import Program, Scales
 from numbanet.graph import Graph
+
+
+@inline
+def run(params, hyper, work, ops, stride, blocks, lanes):
+    """Operations of a table on blocks that start where the buffer does."""
+    for k in range(ops.size // WIDTH):
+        op = view(ops, k * WIDTH, WIDTH)
+        invoke(op[0], params, hyper, work, op, 0, stride, blocks, lanes)
 
 
 @kernel
@@ -40,9 +48,7 @@ def predict(
             gather(rows, features, COUNT, 0, count, work, at, width, vector)
             if not all_finite(work, at, features * width):
                 return False
-        for k in range(ops.size // WIDTH):
-            op = view(ops, k * WIDTH, WIDTH)
-            invoke(op[0], params, hyper, work, op, 0, stride, end - begin, width)
+        run(params, hyper, work, ops, stride, end - begin, width)
         for i in range(begin, end):
             count = min(lanes, samples - i * lanes)
             scatter(work, (i - begin) * stride + output_row * width, outputs, width, out, i * lanes, count)
@@ -59,7 +65,7 @@ class Predictor:
         The model.
     dtype : str
         "float32" or "float64".
-    scaling : Scaling, optional
+    scales : Scales, optional
         Of inputs and outputs.
 
     Attributes
@@ -70,8 +76,8 @@ class Predictor:
         Arguments of the kernel behind those that change from call to call.
     """
 
-    def __init__(self, graph: Graph, dtype: str, scaling: Scaling | None = None) -> None:
-        program = Program(graph, dtype, scaling=scaling)
+    def __init__(self, graph: Graph, dtype: str, scales: Scales | None = None) -> None:
+        program = Program(graph, dtype, scales=scales)
         tile = program.tile
         self.graph, self.type = graph, np.dtype(dtype)
         self.input_shape, self.output_shape = graph.input.shape, graph.output.shape

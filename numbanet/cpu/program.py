@@ -18,7 +18,7 @@ from numbanet.spec import Loss
 
 
 @dataclass(frozen=True)
-class Scaling:
+class Scales:
     """What inputs and outputs are multiplied by, and what is then added, each an array with all elements.
 
     Attributes
@@ -67,7 +67,7 @@ class Program:
         Whether gradients are computed.
     to_inputs : bool
         Whether, without training, gradients go back to the inputs.
-    scaling : Scaling, optional
+    scales : Scales, optional
         Of inputs and outputs, where the model is only used.
 
     Attributes
@@ -78,7 +78,7 @@ class Program:
 
     def __init__(
         self, graph: Graph, dtype: str, loss: Loss | None = None, *, classes: bool = False, train: bool = False,
-        to_inputs: bool = False, scaling: Scaling | None = None,
+        to_inputs: bool = False, scales: Scales | None = None,
     ) -> None:
         self.graph, self.dtype, self.loss = graph, dtype, loss
         self.tile = host.tile(dtype)
@@ -95,14 +95,14 @@ class Program:
         self.slopes: dict[Value, int] = {}
         self.kept: dict[Node, tuple[int, ...]] = {}  # what a node's way back needs of its way forward
         self._scratch: list[tuple[list[int], int, int]] = []
-        scaling = scaling or Scaling()
-        if scaling.inputs:
-            self.scale(scaling.inputs, self.place(graph.input), self.place(graph.input))
+        scales = scales or Scales()
+        if scales.inputs:
+            self.scale(scales.inputs, self.place(graph.input), self.place(graph.input))
         self.forward()
         self.output_row = self.place(graph.output)
-        if scaling.outputs:
+        if scales.outputs:
             self.output_row = self.reserve(graph.output.size)
-            self.scale(scaling.outputs, self.place(graph.output), self.output_row)
+            self.scale(scales.outputs, self.place(graph.output), self.output_row)
         self.forward_rows = len(self.passes.rows)
         self.target_columns = self.target_row = self.weight_row = self.total_row = 0
         if loss is not None:
@@ -112,7 +112,7 @@ class Program:
         if to_inputs:
             if graph.vocabulary:
                 raise ValueError("indices of an Embedding have no derivative")
-            self.go_back_to_inputs(scaling)
+            self.go_back_to_inputs(scales)
         self.stages.append(len(self.passes.rows))
         self.share_scratch()
 
@@ -200,15 +200,15 @@ class Program:
         for node in reversed(nodes):
             lowering(node.kind)[1](self, node)
 
-    def go_back_to_inputs(self, scaling: Scaling) -> None:
-        """Backward operations of all nodes, and of scaling."""
+    def go_back_to_inputs(self, scales: Scales) -> None:
+        """Backward operations of all nodes, and of scales."""
         slope = self.slope(self.graph.output)
-        if scaling.outputs:
-            self.scale((scaling.outputs[0], None), slope, slope)
+        if scales.outputs:
+            self.scale((scales.outputs[0], None), slope, slope)
         self.go_back(self.graph.nodes)
         slope = self.slope(self.graph.input)
-        if scaling.inputs:
-            self.scale((scaling.inputs[0], None), slope, slope)
+        if scales.inputs:
+            self.scale((scales.inputs[0], None), slope, slope)
 
     def scale(self, formula: tuple[np.ndarray, np.ndarray | None], x: int, z: int) -> None:
         """z = factor x + shift for each element."""

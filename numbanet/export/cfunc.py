@@ -55,8 +55,8 @@ def to_cfunc(model: Sequential, signature: str = "array", *, inputs: Any = None,
         ``void (const T *x, T *out)``, T being the model's type; ``double (int n, double *x, void *data)``
         for `scipy.integrate.quad` and `nquad`; or ``int (double *x, intptr_t n, double *out, void *data)``
         for `scipy.ndimage.generic_filter`. The last two are for models with one output.
-    inputs, outputs : (mean, scale) of array_like, or object with mean_ and scale_, optional
-        Scaling, as `to_njit` takes it.
+    inputs, outputs : Scaling, (mean, scale) or fitted StandardScaler, optional
+        As `to_njit` takes them.
 
     Returns
     -------

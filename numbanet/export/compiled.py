@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from numbanet.backend import new_functions
+from numbanet.scaling import Scaling
 
 if TYPE_CHECKING:
     from numbanet.model import Sequential
@@ -20,10 +21,9 @@ def to_njit(model: Sequential, *, inputs: Any = None, outputs: Any = None) -> Co
     ----------
     model : Sequential
         Built, with any layers. Its architecture goes into the functions, its weights do not.
-    inputs, outputs : (mean, scale) of array_like, or object with mean_ and scale_, optional
-        Scaling that becomes part of the functions: ``(x - mean) / scale`` before the network,
-        ``output * scale + mean`` behind it. A number, or an array of one sample's shape; a fitted
-        ``StandardScaler`` will do.
+    inputs, outputs : Scaling, (mean, scale) or fitted StandardScaler, optional
+        Becomes part of the functions: ``(x - mean) / scale`` before the network, such as
+        ``inputs=model.preprocessing``, and ``output * scale + mean`` behind it.
 
     Returns
     -------
@@ -32,7 +32,7 @@ def to_njit(model: Sequential, *, inputs: Any = None, outputs: Any = None) -> Co
 
     Raises
     ------
-    ValueError
+    TypeError, ValueError
         If the model's input shape is not known yet, or a scaling does not fit.
     """
     graph = model.graph
@@ -50,14 +50,16 @@ def to_njit(model: Sequential, *, inputs: Any = None, outputs: Any = None) -> Co
 
 def _scaling(name: str, scaling: Any, shape: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
     """Mean and scale of each element."""
-    pair = (scaling.mean_, scaling.scale_) if hasattr(scaling, "scale_") else scaling
+    if not isinstance(scaling, Scaling):
+        try:
+            mean, scale = (scaling.mean_, scaling.scale_) if hasattr(scaling, "scale_") else scaling
+        except (TypeError, ValueError):
+            raise TypeError(f"{name} must be a Scaling or (mean, scale), got {scaling!r}") from None
+        scaling = Scaling(mean, scale)
     try:
-        mean, scale = (np.broadcast_to(np.asarray(part, np.float64), shape).ravel() for part in pair)
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"{name} must be (mean, scale), numbers or arrays of shape {shape}: {error}") from error
-    if not (np.isfinite(mean).all() and np.isfinite(scale).all() and scale.all()):
-        raise ValueError(f"{name}: mean and scale must be finite, and scale not 0")
-    return mean, scale
+        return np.broadcast_to(scaling.mean, shape).ravel(), np.broadcast_to(scaling.scale, shape).ravel()
+    except ValueError:
+        raise ValueError(f"{name}={scaling!r} does not suit samples of shape {shape}") from None
 
 
 class CompiledModel:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import numpy as np
+import math
 
 from numbanet.checks import positive_int
 from numbanet.graph import Graph
@@ -58,7 +58,7 @@ class Reshape(Layer):
         ValueError
             If the shapes do not have as many elements.
         """
-        size, known = graph.output.size, abs(int(np.prod(self.shape)))
+        size, known = graph.output.size, abs(math.prod(self.shape))
         if size % known or (-1 not in self.shape and size != known):
             raise ValueError(
                 f"layer {graph.path} (Reshape): samples of shape {graph.output.shape}, {size} elements, can't take "

@@ -59,6 +59,11 @@ class Classifier(ClassifierMixin, Training):
 
     # -- labels -------------------------------------------------------------------------
 
+    def _initialize(self, random: np.random.RandomState) -> None:
+        super()._initialize(random)
+        if len(self.classes_) > 1:
+            self.model_.classes = self.classes_.tolist()  # for its file
+
     def _validate(self, X: Any, y: Any, incremental: bool, reset: bool) -> tuple[np.ndarray, np.ndarray]:
         X, y = self._arrays(X, y, reset=reset)
         if y.ndim == 2 and y.shape[1] == 1:

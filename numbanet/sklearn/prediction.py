@@ -28,6 +28,7 @@ class Predicting(BaseEstimator):
     intercepts_: list[np.ndarray]
     _views: tuple[np.ndarray, ...]
     _predictor: Any
+    _jacobian: Any
     _graph: Any
 
     def _loss(self) -> Loss:
@@ -46,7 +47,7 @@ class Predicting(BaseEstimator):
         self._views = (*self.coefs_, *self.intercepts_)
         graph = self.model_.describe(self.model_.graph.input.shape)
         activate(graph, get("activation", self._loss().link))
-        self._graph, self._predictor = graph, new_predictor(graph, self.model_.dtype)
+        self._graph, self._predictor, self._jacobian = graph, new_predictor(graph, self.model_.dtype), None
 
     def _take_weights(self) -> None:
         """Take over arrays that the user has put into ``coefs_`` or ``intercepts_``."""
@@ -66,7 +67,7 @@ class Predicting(BaseEstimator):
         if "model_" in state:
             self._take_weights()
             # views of the model, and addresses
-            for name in ("coefs_", "intercepts_", "_views", "_graph", "_predictor"):
+            for name in ("coefs_", "intercepts_", "_views", "_graph", "_predictor", "_jacobian"):
                 del state[name]
         return state
 
@@ -122,7 +123,9 @@ class Predicting(BaseEstimator):
         check_is_fitted(self)
         self._take_weights()
         X = validate_data(self, X, dtype=self._predictor.type, order="C", reset=False)
-        slopes = new_jacobian(self._graph, self.model_.dtype)(self.model_.parameters, self._shaped(X))
+        if self._jacobian is None:
+            self._jacobian = new_jacobian(self._graph, self.model_.dtype)
+        slopes = self._jacobian(self.model_.parameters, self._shaped(X))
         return slopes.reshape(len(X), -1, self.n_features_in_)
 
     def _shaped(self, X: np.ndarray) -> np.ndarray:
