@@ -116,7 +116,7 @@ def _calls(program: Program, first: int, last: int, indent: str) -> tuple[dict[s
     text = ""
     for k in range(first, last):
         names[f"kernel{k}"] = _bound(program.passes.kernels[k])
-        names[f"op{k}"] = np.array([0, *program.passes.rows[k][1:]], np.int64)
+        names[f"op{k}"] = np.array(program.integers(k), np.int64)
         text += f"{indent}kernel{k}(params, hyper, work, op{k}, 0, {program.rows}, 1, 1)\n"
     return names, text
 

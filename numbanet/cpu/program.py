@@ -159,6 +159,10 @@ class Program:
         """What comes next begins when all blocks have come this far."""
         self.stages.append(len(self.passes.rows))
 
+    def integers(self, operation: int) -> list[int]:
+        """Of a pass, with 0 where it holds the address of a kernel in this process."""
+        return [0, *(0 if n == self.product else n for n in self.passes.rows[operation][1:])]
+
     def number(self, params: Mapping[str, float]) -> int:
         """Store parameters of a formula; returns where they start."""
         return append(self.hyper, params)

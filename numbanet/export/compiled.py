@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from numbanet.backend import new_functions
+from numbanet.graph import Graph
 from numbanet.scaling import Scaling
 
 if TYPE_CHECKING:
@@ -35,7 +36,32 @@ def to_njit(model: Sequential, *, inputs: Any = None, outputs: Any = None) -> Co
     TypeError, ValueError
         If the model's input shape is not known yet, or a scaling does not fit.
     """
-    graph = model.graph
+    return CompiledModel(model, *scalings(model.graph, inputs, outputs))
+
+
+Factors = tuple[np.ndarray, np.ndarray] | None
+
+
+def scalings(graph: Graph, inputs: Any, outputs: Any) -> tuple[Factors, Factors]:
+    """Factors and shifts of inputs and outputs.
+
+    Parameters
+    ----------
+    graph : Graph
+        The model.
+    inputs, outputs : Scaling, (mean, scale), fitted StandardScaler or None
+        As the user gives them.
+
+    Returns
+    -------
+    before, behind : (ndarray, ndarray) or None
+        Each with an element for every element of a sample, or of an output.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If one does not fit.
+    """
     before = behind = None
     if inputs is not None:
         if graph.vocabulary:
@@ -45,7 +71,7 @@ def to_njit(model: Sequential, *, inputs: Any = None, outputs: Any = None) -> Co
     if outputs is not None:
         mean, scale = _scaling("outputs", outputs, graph.output.shape)
         behind = scale, mean
-    return CompiledModel(model, before, behind)
+    return before, behind
 
 
 def _scaling(name: str, scaling: Any, shape: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
