@@ -2,5 +2,6 @@
 
 from numbanet.export.cfunc import CFunction, to_cfunc
 from numbanet.export.compiled import CompiledModel, to_njit
+from numbanet.export.onnx import to_onnx
 
-__all__ = ["CFunction", "CompiledModel", "to_cfunc", "to_njit"]
+__all__ = ["CFunction", "CompiledModel", "to_cfunc", "to_njit", "to_onnx"]
