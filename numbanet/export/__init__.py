@@ -2,6 +2,6 @@
 
 from numbanet.export.cfunc import CFunction, to_cfunc
 from numbanet.export.compiled import CompiledModel, to_njit
-from numbanet.export.onnx import to_onnx
+from numbanet.export.onnx import from_onnx, to_onnx
 
-__all__ = ["CFunction", "CompiledModel", "to_cfunc", "to_njit", "to_onnx"]
+__all__ = ["CFunction", "CompiledModel", "from_onnx", "to_cfunc", "to_njit", "to_onnx"]
