@@ -445,6 +445,22 @@ def test_types_of_weights(kind):
         np.testing.assert_array_equal(model.parameters, values.ravel())
 
 
+def test_labels_and_preprocessing():
+    model = build("dense")
+    model.classes, model.preprocessing = ["a", "b", 3], nn.Scaling([1.0, 2, 3, 4], 2.0)
+    proto = to_onnx(model)
+    found = from_onnx(proto)
+    assert found.classes == ["a", "b", 3]
+    assert repr(found.preprocessing) == repr(model.preprocessing)
+    for key, text in (("classes", "{}"), ("classes", "[[]]"), ("classes", "["), ("preprocessing", '{"mean": 1}'),
+                      ("preprocessing", '{"mean": [1, 2], "scale": 1}'), ("preprocessing", '{"mean": 1, "scale": 0}')):
+        helper.set_model_props(proto, {key: text})
+        with pytest.raises(FormatError, match="the file's metadata can't be read"):
+            from_onnx(proto)
+    proto.producer_name = "another"
+    assert from_onnx(proto).classes is None
+
+
 # -- refusals ------------------------------------------------------------------------------------
 
 W = {"w": draw(4, 2, 3, 3), "d": draw(3, 2), "s": draw(2), "five": draw(5), "axis": np.array([1]), "one": np.float32(1),

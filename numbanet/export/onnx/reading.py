@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -15,6 +16,7 @@ from numbanet.export.onnx.walk import Walk
 from numbanet.export.onnx.writing import package
 from numbanet.layers import Apply
 from numbanet.model import Sequential
+from numbanet.scaling import Scaling
 from numbanet.spec import Activation
 from numbanet.store import FormatError
 
@@ -65,12 +67,31 @@ def from_onnx(
     graph = Source(proto, folder, output)
     dims = _input_dims(graph, input_shape)
     try:
-        return _read(graph, plain(graph.input.name, dims), activations)
+        model = _read(graph, plain(graph.input.name, dims), activations)
     except LayoutError:
         if len(dims) < 2:
             raise
-    first = Flow(graph.input.name, (*dims[1:], dims[0]), channels_first(len(dims)))
-    return _read(graph, first, activations)
+        first = Flow(graph.input.name, (*dims[1:], dims[0]), channels_first(len(dims)))
+        model = _read(graph, first, activations)
+    if proto.producer_name == "numbanet":
+        _tell(model, {entry.key: entry.value for entry in proto.metadata_props})
+    return model
+
+
+def _tell(model: Sequential, facts: dict[str, str]) -> None:
+    """Let a model have the labels and the preprocessing that numbanet wrote."""
+    try:
+        if "classes" in facts:
+            classes = json.loads(facts["classes"])
+            if not isinstance(classes, list) or not all(isinstance(c, (str, int, float)) for c in classes):
+                raise ValueError("expected a list of texts or numbers")
+            model.classes = classes
+        if "preprocessing" in facts:
+            numbers = json.loads(facts["preprocessing"])
+            model.preprocessing = Scaling(numbers["mean"], numbers["scale"])
+            model.preprocessing.check(model.graph.input.shape)
+    except (KeyError, RecursionError, TypeError, ValueError) as error:
+        raise FormatError(f"the file's metadata can't be read: {error}") from None
 
 
 def _input_dims(graph: Source, given: tuple[int, ...] | None) -> tuple[int, ...]:

@@ -65,7 +65,7 @@ def to_onnx(
         If the model is not built, has a plugin's layer with kernels of its own, or is larger than 2 GB.
     """
     onnx = package("to_onnx")
-    sequential, link, classes = _parts(model, link)
+    sequential, link = _parts(model, link)
     graph = sequential.graph
     if link is not None:
         graph = sequential.describe(graph.input.shape)
@@ -100,8 +100,7 @@ def to_onnx(
         opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION, producer_name="numbanet",
         producer_version=numbanet.__version__,
     )  # fmt: skip
-    if classes is not None:
-        helper.set_model_props(proto, {"classes": json.dumps(np.asarray(classes).tolist())})
+    helper.set_model_props(proto, _metadata(sequential))
     onnx.checker.check_model(proto, full_check=True)
     if path is not None:
         _write(Path(path), proto.SerializeToString())
@@ -120,10 +119,20 @@ def package(caller: str) -> Any:
     return onnx
 
 
-def _parts(model: Any, link: str | Activation | None) -> tuple[Sequential, str | Activation | None, Any]:
-    """Network, what stands behind it, and class labels."""
+def _metadata(model: Sequential) -> dict[str, str]:
+    """What whoever uses the model should know, as JSON."""
+    facts: dict[str, Any] = {}
+    if model.classes is not None:
+        facts["classes"] = [c.item() if isinstance(c, np.generic) else c for c in model.classes]
+    if model.preprocessing is not None:
+        facts["preprocessing"] = {key: getattr(model.preprocessing, key).tolist() for key in ("mean", "scale")}
+    return {key: json.dumps(value) for key, value in facts.items()}
+
+
+def _parts(model: Any, link: str | Activation | None) -> tuple[Sequential, str | Activation | None]:
+    """Network, and what stands behind it."""
     if isinstance(model, Sequential):
-        return model, link, None
+        return model, link
     loss = model.loss if isinstance(model, Trainer) else None
     network = model.model if isinstance(model, Trainer) else getattr(model, "model_", None)
     if loss is None and isinstance(network, Sequential):
@@ -135,7 +144,7 @@ def _parts(model: Any, link: str | Activation | None) -> tuple[Sequential, str |
                         f"{type(model).__name__}{hint}")
     if link is not None:
         raise TypeError(f"link is for a Sequential; a {type(model).__name__} has the link of its loss, '{loss.link}'")
-    return network, loss.link, getattr(model, "classes_", None)
+    return network, loss.link
 
 
 def _write(path: Path, data: bytes) -> None:
