@@ -52,7 +52,7 @@ def bounds(session: nox.Session) -> None:
 @nox.session
 def floor(session: nox.Session) -> None:
     """All tests with the oldest versions that pyproject.toml allows."""
-    session.install("-e", ".[test]", *floors("sklearn", "plot"))
+    session.install("-e", ".[test]", *floors("sklearn", "plot", "onnx"))
     ignored = ["-W", "ignore::DeprecationWarning"]  # of old versions that use each other
     session.run("pytest", *ignored, *session.posargs, env=cached(session, "floor"))
 

@@ -8,7 +8,8 @@ import pytest
 
 import numbanet
 
-HEAVY = ("numba", "llvmlite", "scipy", "rich", "matplotlib", "sklearn", "pandas", "click", "pluggy", "safetensors")
+HEAVY = ("numba", "llvmlite", "scipy", "rich", "matplotlib", "sklearn", "pandas", "click", "pluggy", "safetensors",
+         "onnx")
 
 
 def python(code):

@@ -30,9 +30,10 @@ def forward(params, hyper, work, op, base, stride, blocks, lanes):
         x = at + (op[2] + row * down * width * channels) * lanes
         z = at + op[3] * lanes + row * line
         if bias >= 0:
-            for k in range(columns * units):
-                place = bias + (row * columns * step + k if step > 0 else k % units)
-                view(work, z + k * lanes, lanes)[:] = params[place]
+            for j in range(columns):
+                place = bias + (row * columns + j) * step
+                for u in range(units):
+                    view(work, z + (j * units + u) * lanes, lanes)[:] = params[place + u]
         if gap_right == 1:
             invoke(
                 op[17], params, op[1], 1, units, run * units, work, x, lanes, gap_down * width * channels * lanes,

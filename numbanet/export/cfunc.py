@@ -22,7 +22,7 @@ SIGNATURES = ("array", "integrand", "filter")
 class CFunction:
     """A network with its weights, behind an address; it lives as long as this object.
 
-    Attributes
+    Parameters
     ----------
     address : int
         For C code.

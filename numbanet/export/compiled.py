@@ -95,6 +95,13 @@ class CompiledModel:
     Python. They allocate nothing and raise ValueError for arrays of other sizes and for samples
     that are not finite.
 
+    Parameters
+    ----------
+    model : Sequential
+        Built, with any layers.
+    inputs, outputs : Scaling, (mean, scale) or fitted StandardScaler, optional
+        As `to_njit` takes them.
+
     Attributes
     ----------
     predict : function of (params, x, out)
