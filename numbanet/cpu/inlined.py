@@ -23,6 +23,7 @@ from numbanet.cpu.strip import one_lane
 from numbanet.graph import Graph
 
 PRODUCTS = 1 << 18  # multiplications next to which calling kernels costs nothing
+SIDE = 4  # outputs whose derivatives are worked out side by side
 STACK = 1 << 17  # bytes that a network may take of a thread's stack; some systems give no more than 512 KiB
 
 
@@ -56,15 +57,15 @@ def worthwhile(program: Program) -> bool:
     nodes = program.graph.nodes
     if any(node.kind == "convolution" for node in nodes) or sum(node.products for node in nodes) > PRODUCTS:
         return False
-    return program.rows * np.dtype(program.dtype).itemsize <= STACK
+    return SIDE * program.rows * np.dtype(program.dtype).itemsize <= STACK
 
 
-def _begin(name: str, program: Program, outputs: int) -> str:
+def _begin(name: str, program: Program, outputs: int, blocks: int = 1) -> str:
     """Statements that check the arrays and put the sample where operations look for it."""
     graph, row = program.graph, program.place(program.graph.input)
     return f"""def {name}(params, x, out):
     params, x, out = as_vector_like(params, hyper), as_vector(x), as_vector(out)
-{checked(name, graph, outputs)}    work = stack(params, {program.rows})
+{checked(name, graph, outputs)}    work = stack(params, {program.rows * blocks})
     for i in range({graph.input.size}):
         work[{row} + i] = x[i]
     if not all_finite(work, {row}, {graph.input.size}):
@@ -83,16 +84,25 @@ def predict(program: Program) -> Any:
 
 
 def jacobian(program: Program) -> Any:
-    """``jacobian(params, x, out)``, with ``out`` (outputs, inputs): back once for each output."""
-    units, features = program.graph.output.size, program.graph.input.size
+    """``jacobian(params, x, out)``, with ``out`` (outputs, inputs).
+
+    Back for a few outputs at a time, each in a block of its own: one alone would mostly wait for itself.
+    """
+    units, features, rows = program.graph.output.size, program.graph.input.size, program.rows
     seed, result = program.slope(program.graph.output), program.slope(program.graph.input)
+    side = max(n for n in range(1, SIDE + 1) if units % n == 0)
     there, forward = _calls(program, 0, program.forward_rows, "    ")
-    back, backward = _calls(program, program.forward_rows, len(program.passes.rows), "        ")
-    text = f"""{_begin("jacobian", program, units * features)}{forward}    for unit in range({units}):
-        for u in range({units}):
-            work[{seed} + u] = 1 if u == unit else 0
-{backward}        for i in range({features}):
-            out[unit * {features} + i] = work[{result} + i]
+    back, backward = _calls(program, program.forward_rows, len(program.passes.rows), "        ", side)
+    text = f"""{_begin("jacobian", program, units * features, side)}{forward}    for block in range(1, {side}):
+        for i in range({rows}):
+            work[block * {rows} + i] = work[i]
+    for first in range(0, {units}, {side}):
+        for block in range({side}):
+            for u in range({units}):
+                work[block * {rows} + {seed} + u] = 1 if u == first + block else 0
+{backward}        for block in range({side}):
+            for i in range({features}):
+                out[(first + block) * {features} + i] = work[block * {rows} + {result} + i]
 """
     return define("jacobian", text, **there | back)
 
@@ -110,14 +120,14 @@ def _product(
         )  # fmt: skip
 
 
-def _calls(program: Program, first: int, last: int, indent: str) -> tuple[dict[str, Any], str]:
-    """Statements that run operations on one lane, and what their names stand for."""
+def _calls(program: Program, first: int, last: int, indent: str, blocks: int = 1) -> tuple[dict[str, Any], str]:
+    """Statements that run operations on blocks of one lane, and what their names stand for."""
     names: dict[str, Any] = {"hyper": np.array(program.hyper or [0.0], program.dtype)}
     text = ""
     for k in range(first, last):
         names[f"kernel{k}"] = _bound(program.passes.kernels[k])
         names[f"op{k}"] = np.array(program.integers(k), np.int64)
-        text += f"{indent}kernel{k}(params, hyper, work, op{k}, 0, {program.rows}, 1, 1)\n"
+        text += f"{indent}kernel{k}(params, hyper, work, op{k}, 0, {program.rows}, {blocks}, 1)\n"
     return names, text
 
 

@@ -17,7 +17,6 @@ from numbanet.cpu.jit import inline
 from numbanet.cpu.memory import I32, check_bounds, integer
 from numbanet.cpu.tile import Vectors, tile
 
-PIECE = 8  # of two vectors whose dot product is taken, at a time
 
 if config.DISABLE_JIT:
 
@@ -30,7 +29,7 @@ if config.DISABLE_JIT:
             0, 0,
         )  # fmt: skip
 
-    def dots(rows, a, ao, a_row, b, bo, c, co, depth, accumulate):  # type: ignore[no-untyped-def]
+    def dots(rows, piece, a, ao, a_row, b, bo, c, co, depth, accumulate):  # type: ignore[no-untyped-def]
         """Elements of C (+)= the dot products of rows of A with a vector B."""
         strip(rows, 1, a, ao, a_row, 1, 0, b, bo, 1, 0, c, co, 1, depth, 1, accumulate)
 
@@ -98,19 +97,22 @@ else:
                 check_bounds(context, builder, arrays[n], start, last)
 
     @intrinsic(prefer_literal=True)
-    def dots(typing, rows, a, ao, a_row, b, bo, c, co, depth, accumulate):  # type: ignore[no-untyped-def,misc]
-        """Elements of C (+)= the dot products of rows of A, literally 1, 2, 4 or 8 of them, with a vector B."""
-        if not isinstance(rows, types.IntegerLiteral):
+    def dots(typing, rows, piece, a, ao, a_row, b, bo, c, co, depth, accumulate):  # type: ignore[no-untyped-def,misc]
+        """Elements of C (+)= the dot products of rows of A with a vector B.
+
+        How many rows, and how long a piece of them is taken at a time, are literal powers of two.
+        """
+        if not (isinstance(rows, types.IntegerLiteral) and isinstance(piece, types.IntegerLiteral)):
             return None
-        height, i = rows.literal_value, types.intp
-        signature = types.void(rows, a, i, i, b, i, c, i, i, i)
+        height, width, i = rows.literal_value, piece.literal_value, types.intp
+        signature = types.void(rows, piece, a, i, i, b, i, c, i, i, i)
 
         def codegen(context, builder, sig, args):
-            ao, a_row, bo = args[2], args[3], args[5]
-            co, depth, accumulate = args[7:]
-            left, right, result = (context.make_array(sig.args[n])(context, builder, args[n]) for n in (1, 4, 6))
+            ao, a_row, bo = args[3], args[4], args[6]
+            co, depth, accumulate = args[8:]
+            left, right, result = (context.make_array(sig.args[n])(context, builder, args[n]) for n in (2, 5, 7))
             _check_dots(context, builder, (left, right, result), args, height)
-            v, part = (Vectors(builder, context.get_data_type(a.dtype), n) for n in (PIECE, height))
+            v, part = (Vectors(builder, context.get_data_type(a.dtype), n) for n in (width, height))
             fma = v.declare(f"fma.{v.name}", v.type, *[v.type] * 3)
             sums = [cgutils.alloca_once(builder, v.type) for _ in range(height)]
             for cell in sums:
@@ -123,23 +125,19 @@ else:
                     row = load(builder.gep(left.data, [at]))
                     builder.store(builder.call(fma, [row, other, builder.load(cell)]), cell)
 
-            whole = builder.mul(builder.sdiv(depth, integer(PIECE)), integer(PIECE))
-            with cgutils.for_range_slice(builder, integer(0), whole, integer(PIECE), inc=True) as (k, _):
+            whole = builder.mul(builder.sdiv(depth, integer(width)), integer(width))
+            with cgutils.for_range_slice(builder, integer(0), whole, integer(width), inc=True) as (k, _):
                 step(k, v.load)
             rest = builder.sub(depth, whole)
             with builder.if_then(builder.icmp_signed(">", rest, integer(0))):
                 mask = v.first(rest)
                 step(whole, lambda place: v.load_masked(place, mask))
-            rows = [builder.load(cell) for cell in sums]
-            kind = ir.VectorType(I32, PIECE)
-            even, odd = (ir.Constant(kind, list(range(n, 2 * PIECE, 2))) for n in (0, 1))
-            size = PIECE * height
-            while size > height:  # sums of neighbours, of two rows at a time
-                pairs = [(rows[m], rows[min(m + 1, len(rows) - 1)]) for m in range(0, len(rows), 2)]
-                rows = [builder.fadd(builder.shuffle_vector(*p, even), builder.shuffle_vector(*p, odd)) for p in pairs]
-                size //= 2
+            values = [builder.load(cell) for cell in sums]
+            groups = [_add_across(builder, values[n : n + width]) for n in range(0, height, width)]
+            while len(groups) > 1:  # side by side: a store as wide as what reads it is passed on without a wait
+                groups = [_concatenate(builder, *groups[n : n + 2]) for n in range(0, len(groups), 2)]
             first = ir.Constant(ir.VectorType(I32, height), list(range(height)))
-            total, place = builder.shuffle_vector(rows[0], rows[0], first), builder.gep(result.data, [co])
+            total, place = builder.shuffle_vector(groups[0], groups[0], first), builder.gep(result.data, [co])
             adds = builder.icmp_signed("!=", accumulate, integer(0))
             with builder.if_else(adds) as (add, put):
                 with add:
@@ -150,12 +148,26 @@ else:
 
         return signature, codegen
 
+    def _add_across(b: ir.IRBuilder, rows: list[Any]) -> Any:
+        """A vector that begins with the sum of each row, of at most as many rows as they have elements."""
+        width = rows[0].type.count
+        kind = ir.VectorType(I32, width)
+        even, odd = (ir.Constant(kind, list(range(n, 2 * width, 2))) for n in (0, 1))
+        for _ in range(width.bit_length() - 1):  # sums of neighbours, of two rows at a time
+            pairs = [(rows[m], rows[min(m + 1, len(rows) - 1)]) for m in range(0, len(rows), 2)]
+            rows = [b.fadd(b.shuffle_vector(*p, even), b.shuffle_vector(*p, odd)) for p in pairs]
+        return rows[0]
+
+    def _concatenate(b: ir.IRBuilder, left: Any, right: Any) -> Any:
+        width = 2 * left.type.count
+        return b.shuffle_vector(left, right, ir.Constant(ir.VectorType(I32, width), list(range(width))))
+
     def _check_dots(context: Any, builder: ir.IRBuilder, arrays: Any, args: Any, height: int) -> None:
         """With NUMBA_BOUNDSCHECK, check the far corners of A, B and C."""
         if config.BOUNDSCHECK:
-            last, row = builder.sub(args[8], integer(1)), integer(height - 1)
-            ends = (builder.add(builder.mul(args[3], row), last), last, row)
-            for array, start, end in zip(arrays, (args[2], args[5], args[7]), ends, strict=True):
+            last, row = builder.sub(args[9], integer(1)), integer(height - 1)
+            ends = (builder.add(builder.mul(args[4], row), last), last, row)
+            for array, start, end in zip(arrays, (args[3], args[6], args[8]), ends, strict=True):
                 check_bounds(context, builder, array, start, builder.add(start, end))
 
 
@@ -212,17 +224,21 @@ def one_lane(a, ao, a_row, a_k, a_block, b, bo, b_block, c, co, rows, depth, blo
         _pieces(b, bo, 1, b_block, a, ao, a_k, a_block, c, co, depth, blocks, rows, accumulate)
     else:
         r = 0
-        while rows - r >= 8:
-            dots(8, a, ao + r * a_row, a_row, b, bo, c, co + r, depth, accumulate)
+        while depth > 16 and rows - r >= 8:
+            dots(8, 8, a, ao + r * a_row, a_row, b, bo, c, co + r, depth, accumulate)
             r += 8
-        if rows & 4:
-            dots(4, a, ao + r * a_row, a_row, b, bo, c, co + r, depth, accumulate)
+        while depth > 4 and rows - r >= 16:
+            dots(16, 8, a, ao + r * a_row, a_row, b, bo, c, co + r, depth, accumulate)
+            r += 16
+        while depth > 4 and rows - r >= 4:
+            dots(4, 8, a, ao + r * a_row, a_row, b, bo, c, co + r, depth, accumulate)
             r += 4
-        if rows & 2:
-            dots(2, a, ao + r * a_row, a_row, b, bo, c, co + r, depth, accumulate)
-            r += 2
-        if rows & 1:
-            dots(1, a, ao + r * a_row, a_row, b, bo, c, co + r, depth, accumulate)
+        while rows - r >= 16:
+            dots(16, 4, a, ao + r * a_row, a_row, b, bo, c, co + r, depth, accumulate)
+            r += 16
+        while rows - r >= 1:
+            dots(1, 4, a, ao + r * a_row, a_row, b, bo, c, co + r, depth, accumulate)
+            r += 1
 
 
 @inline
