@@ -584,6 +584,14 @@ def test_source_that_has_changed(tmp_path):
         translate(module.formula)
 
 
+def test_source_that_calls_another_function(tmp_path):
+    """As where the file is new and its .pyc is not: the two must not be mixed."""
+    module = load(tmp_path, "import math\n\nformula = lambda x: math.sinh(x) + 1\n")
+    (tmp_path / "formulas.py").write_text("import math\n\nformula = lambda x: math.cosh(x) + 1\n", encoding="utf-8")
+    with pytest.raises(FormulaError, match=r"formulas\.py:3: .*is an old \.pyc beside it"):
+        translate(module.formula)
+
+
 @pytest.mark.parametrize("formula", [math.exp, functools.partial(pow, 2), int, object(), "x + 1"])
 def test_what_is_no_function(formula):
     with pytest.raises(FormulaError, match="must be a plain Python function"):

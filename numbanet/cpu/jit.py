@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import sys
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -41,9 +42,20 @@ def fingerprint() -> str:
     return digest.hexdigest()
 
 
+@cache
+def _sources(module: str, file: str) -> str:
+    """Hash of the file, and of the package, of a plugin's kernel, which may have inlined what another file defines."""
+    package = getattr(sys.modules.get(module.partition(".")[0]), "__path__", ())
+    files = {Path(file), *(path for folder in package for path in Path(folder).rglob("*.py"))}
+    return hashlib.sha256(b"".join(path.read_bytes() for path in sorted(files) if path.is_file())).hexdigest()
+
+
 class _KernelCache(FunctionCache):
     def _index_key(self, sig: Any, codegen: Any) -> Any:
-        return (*super()._index_key(sig, codegen), fingerprint())
+        key, module = super()._index_key(sig, codegen), self._py_func.__module__
+        if module.startswith("numbanet."):
+            return *key, fingerprint()
+        return *key, fingerprint(), _sources(module, self._py_func.__code__.co_filename)
 
 
 def kernel(function: Callable[..., Any]) -> Any:
