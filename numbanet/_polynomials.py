@@ -55,7 +55,7 @@ class _Cache(FunctionCache):
 
 def inline_cached(function: Function) -> Function:
     """Compile for inlining, or load: such functions are most of what a new formula would compile."""
-    dispatcher = inline(function)
+    dispatcher: Any = inline(function)
     if not config.DISABLE_JIT:
         with contextlib.suppress(RuntimeError):  # no folder can be written: compile anew in each process
             dispatcher._cache = _Cache(function)

@@ -240,6 +240,9 @@ class Regularizer(Differentiable, Plugin):
     project : callable, optional
         ``project(w, *params)`` changes ``w``, the row of weights that enter one unit, in place;
         called after every step.
+    idempotent : bool
+        Whether projecting twice is projecting once, as it is for a constraint. A proximal step, which shrinks weights
+        anew each time, says False.
     biases : bool
         Whether biases are penalised too.
     params : mapping of str to float
@@ -251,12 +254,15 @@ class Regularizer(Differentiable, Plugin):
     penalty: Formula | None = None
     derivative: Formula | None = None
     project: Formula | None = None
+    idempotent: bool = True
     biases: bool = False
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.penalty is None and self.project is None:
             raise TypeError(f"Regularizer '{self.name}' needs penalty= or project=")
+        if self.project is None and not self.idempotent:
+            raise TypeError(f"Regularizer '{self.name}': idempotent=False is said of a project=; give one, or leave it out")
         for what in ("penalty", "derivative", "project"):
             self._check(getattr(self, what), what, ("w",))
 

@@ -91,7 +91,9 @@ def test_regularizers():
             w[j] = w[j] / 2
 
     fails(testing.check_regularizer, nn.Regularizer("tried", project=halve), match="FAIL  projecting twice")
-    testing.check_regularizer(nn.Regularizer("tried", project=halve), idempotent=False)
+    testing.check_regularizer(nn.Regularizer("tried", project=halve, idempotent=False))
+    with pytest.raises(TypeError, match="'tried': idempotent=False is said of a project=; give one, or leave it out"):
+        nn.Regularizer("tried", penalty=lambda w: w * w, idempotent=False)
 
 
 def test_square_root_of_what_may_be_negative():

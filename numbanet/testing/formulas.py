@@ -141,19 +141,17 @@ def check_loss(loss: str | Loss) -> Report:
     return report.finish()
 
 
-def check_regularizer(regularizer: str | Regularizer, *, idempotent: bool = True) -> Report:
+def check_regularizer(regularizer: str | Regularizer) -> Report:
     """Check a regularizer.
 
-    The derivative is that of the penalty; penalty and projection are finite; projecting twice is projecting once;
-    the loss of a network includes the penalty, and its gradient the derivative.
+    The derivative is that of the penalty; penalty and projection are finite; projecting twice is projecting once,
+    unless the regularizer says ``idempotent=False``; the loss of a network includes the penalty, and its gradient
+    the derivative.
 
     Parameters
     ----------
     regularizer : str or Regularizer
         Name, or an object.
-    idempotent : bool
-        Whether projecting twice must be projecting once. A constraint does so; a proximal step, which shrinks weights
-        anew after every step, does not.
 
     Returns
     -------
@@ -181,7 +179,7 @@ def check_regularizer(regularizer: str | Regularizer, *, idempotent: bool = True
                 [Dense(4, "tanh"), Dense(2)], "mean_squared_error", np.random.default_rng(1).normal(size=2), spec
             )
     if spec.project is not None:
-        with report.checking("projecting twice is projecting once" if idempotent else "projections are finite"):
+        with report.checking("projecting twice is projecting once" if spec.idempotent else "projections are finite"):
             rows = np.random.default_rng(2).normal(0, 3, (20, 6))
             once = rows.copy()
             for row in once:
@@ -190,7 +188,7 @@ def check_regularizer(regularizer: str | Regularizer, *, idempotent: bool = True
             for row in twice:
                 spec.project(row, *params)
             assert np.isfinite(once).all(), "a projected weight is not finite"
-            if idempotent:
+            if spec.idempotent:
                 _close(twice, once, rows, 1e-9)
     for dtype in TYPES:
         with report.checking(f"compiles for {dtype}, and trains"):
