@@ -7,7 +7,7 @@ from dataclasses import fields
 from typing import Any
 
 from numbanet._discovery import canonical
-from numbanet.registry import entries, failures
+from numbanet.registry import KINDS, entries, failures
 from numbanet.spec import Plugin
 
 DERIVABLE = ("activation", "loss", "regularizer")
@@ -36,13 +36,14 @@ def offered(name: str) -> list[tuple[str, str]]:
     Returns
     -------
     list of tuple of str
-        Kind, and ``"distribution:name"``.
+        Kind, and ``"distribution:name"``. Layers are not among them: they are made with arguments.
     """
     return [
         (kind, f"{entry.distribution}:{entry.spec.name}")
         for kind, entry in entries()
-        if name in (entry.spec.name, f"{entry.distribution}:{entry.spec.name}")
-        or canonical(name) == canonical(entry.distribution)
+        if kind in KINDS
+        and (name in (entry.spec.name, f"{entry.distribution}:{entry.spec.name}")
+             or canonical(name) == canonical(entry.distribution))
     ]
 
 

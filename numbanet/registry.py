@@ -11,6 +11,7 @@ import importlib
 import threading
 import warnings
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any, NamedTuple, cast
 
 import pluggy
@@ -29,8 +30,16 @@ KINDS: dict[str, type[Plugin]] = {
     "initializer": Initializer,
     "metric": Metric,
 }
-HOOKS = {f"numbanet_{'losses' if kind == 'loss' else kind + 's'}": kind for kind in KINDS}
+LAYER = "layer"  # its names stand for classes, which only files ask for
+HOOKS = {f"numbanet_{'losses' if kind == 'loss' else kind + 's'}": kind for kind in (*KINDS, LAYER)}
 OURS = "numbanet"
+
+
+@dataclass(frozen=True)
+class LayerClass(Plugin):
+    """A class of layers under its name."""
+
+    layer: Any = None
 
 
 class Entry(NamedTuple):
@@ -58,7 +67,7 @@ class Registry:
         self._lock = threading.RLock()
         self._ready = False
         self._manager: pluggy.PluginManager | None = None
-        self._entries: dict[str, dict[str, list[Entry]]] = {kind: {} for kind in KINDS}
+        self._entries: dict[str, dict[str, list[Entry]]] = {kind: {} for kind in HOOKS.values()}
         self._failures: list[Failure] = []
         self._importer = 0  # thread that imports a plugin, which may ask for names meanwhile
 
@@ -95,6 +104,15 @@ class Registry:
             found = f"{type(value).__name__} {getattr(value, 'name', value)!r}"
             raise TypeError(f"expected the name of the {kind} or a numbanet.{expected.__name__}, got {found}")
         return spec.with_params(**params) if params else spec
+
+    def layer(self, name: str) -> type:
+        """Class of layers of a plugin, by its name or ``"distribution:name"``."""
+        return cast(LayerClass, self._find(LAYER, name).spec).layer
+
+    def origin_of_layer(self, layer: type) -> Entry | None:
+        """Where a class of layers comes from; None if no plugin offers it."""
+        found = (e for kind, e in self.entries() if kind == LAYER and cast(LayerClass, e.spec).layer is layer)
+        return next(found, None)
 
     def names(self, kind: str) -> list[str]:
         """Known names of a kind, sorted."""
@@ -135,7 +153,7 @@ class Registry:
         known = self.names(kind)
         close = difflib.get_close_matches(name.lower(), known, n=1)
         hint = f"did you mean '{close[0]}'? " if close else ""
-        return f"unknown {kind} '{name}'; {hint}Known: {', '.join(known)}"
+        return f"unknown {kind} '{name}'; {hint}Known: {', '.join(known) or 'none'}"
 
     def _load(self) -> None:
         if self._ready or threading.get_ident() == self._importer:
@@ -149,7 +167,7 @@ class Registry:
             try:
                 problems += self._fill()
             except BaseException:  # Ctrl-C, say: the next call begins anew
-                self._manager, self._entries, self._failures = None, {kind: {} for kind in KINDS}, []
+                self._manager, self._entries, self._failures = None, {kind: {} for kind in HOOKS.values()}, []
                 raise
             self._ready = True
         for problem in problems:
@@ -158,7 +176,7 @@ class Registry:
     def _fill(self) -> list[str]:
         """Load the built-ins and the plugins; return what went wrong, each time a sentence."""
         problems = []
-        for hook in HOOKS:
+        for hook in (hook for hook, kind in HOOKS.items() if kind in KINDS):
             module = importlib.import_module(f"numbanet.builtins.{hook.removeprefix('numbanet_')}")
             self._add(module, OURS, numbanet.__version__)
         for found in _discovery.wanted():
@@ -210,13 +228,25 @@ class Registry:
             kind = HOOKS[caller.name]
             for hook in (cast(Any, impl.function) for impl in caller.get_hookimpls() if impl.plugin is plugin):
                 for spec in hook():
+                    if kind == LAYER:
+                        yield kind, _layer_class(spec)
+                        continue
                     if not isinstance(spec, KINDS[kind]):
                         raise TypeError(f"{caller.name} must give {KINDS[kind].__name__} objects, got {spec!r}")
                     yield kind, spec
 
 
+def _layer_class(found: Any) -> LayerClass:
+    layer = importlib.import_module("numbanet.layers").Layer  # which asks for names itself, hence not above
+    if not (isinstance(found, type) and issubclass(found, layer)):
+        raise TypeError(f"numbanet_layers must give subclasses of numbanet.Layer, got {found!r}")
+    return LayerClass(found.__name__, layer=found)
+
+
 _registry = Registry()
 get = _registry.get
+layer = _registry.layer
+origin_of_layer = _registry.origin_of_layer
 names = _registry.names
 entries = _registry.entries
 entry = _registry.entry

@@ -262,7 +262,8 @@ class Regularizer(Differentiable, Plugin):
         if self.penalty is None and self.project is None:
             raise TypeError(f"Regularizer '{self.name}' needs penalty= or project=")
         if self.project is None and not self.idempotent:
-            raise TypeError(f"Regularizer '{self.name}': idempotent=False is said of a project=; give one, or leave it out")
+            raise TypeError(
+                f"Regularizer '{self.name}': idempotent=False is said of a project=; give one, or leave it out")
         for what in ("penalty", "derivative", "project"):
             self._check(getattr(self, what), what, ("w",))
 
