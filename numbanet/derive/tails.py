@@ -28,8 +28,8 @@ class Tails(Expressions):
             for factor, rest in ((node.left, node.right), (node.right, node.left)):
                 if not names(factor) & self.active:
                     return self.tail(rest, multiply(scale, factor), y)
-        inner, limits = self.limits(node)
-        slope = self.limited(inner, limits, scale, y) if limits else self.scaled(node, scale, y)
+        limited, limits = self.limits(node)
+        slope = self.limited(limited, limits, scale, y) if limits else self.scaled(node, scale, y)
         self.out.append(ast.Return(zero(slope)))
 
     def scaled(self, node: ast.expr, scale: Expr, y: ast.Name | None) -> Expr:
@@ -63,7 +63,7 @@ class Tails(Expressions):
         tests: list[tuple[ast.cmpop, ast.expr]] = []
         for call, place in reversed(calls):
             limit = self.keep(call.args[1 - place])
-            beyond = ast.Gt() if self.resolve(call.func) is max else ast.Lt()
+            beyond: ast.cmpop = ast.Gt() if self.resolve(call.func) is max else ast.Lt()
             tests.append((beyond, limit))
             value = ast.Call(call.func, [value, limit] if place == 0 else [limit, value], [])
         y = y if y is not None and number(scale) == 1 else cast(ast.Name, self.keep(value))
