@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import logging
+import re
 import sys
 from collections.abc import Callable
 from functools import cache
@@ -19,7 +21,12 @@ import numpy as np
 from numba import config, types
 from numba.core import cgutils
 from numba.core.caching import FunctionCache
+from numba.core.errors import NumbaError
 from numba.extending import intrinsic
+
+from numbanet._source import FormulaError
+
+log = logging.getLogger("numbanet.kernels")
 
 # NaN and infinity keep their meaning; sums may be reordered, so that they vectorise. Not arcp and afn:
 # LLVM then estimates quotients and roots where a loop's remainder is scalar, and bits depend on where it is
@@ -36,7 +43,7 @@ def fingerprint() -> str:
 
     here = Path(__file__).parent
     digest = hashlib.sha256(f"{numbanet.__version__} {numba.__version__} {config.BOUNDSCHECK}".encode())
-    shared = (here.parent / name for name in ("math.py", "_polynomials.py", "formula.py", "_source.py"))
+    shared = (here.parent / name for name in ("math.py", "_polynomials.py", "formula.py", "_rewriter.py", "_source.py"))
     for path in sorted([*here.glob("*.py"), *shared]):
         digest.update(path.read_bytes())
     return digest.hexdigest()
@@ -111,9 +118,25 @@ def address(function: Any, signature: Any) -> int:
         return _PLAIN.index(function)
     key = function, id(signature)
     if key not in _addresses:
-        result = function.get_compile_result(signature)
+        try:
+            result = function.get_compile_result(signature)
+        except NumbaError as error:
+            raise _explained(function.py_func, error) from None
         _addresses[key] = result.library.get_pointer_to_function(result.fndesc.llvm_func_name)
     return _addresses[key]
+
+
+def _explained(function: Any, error: NumbaError) -> Exception:
+    """What Numba says about a generated kernel, as an error in the author's file."""
+    log.debug("%s", error)
+    file = re.escape(Path(function.__code__.co_filename).name)
+    lines = [int(a or b) for a, b in re.findall(rf'{file}(?: \((\d+)\)|", line (\d+))', str(error))]
+    place = next((function.places[n] for n in lines if n in getattr(function, "places", ())), None)
+    if place is None:
+        return error
+    said = [line.strip() for line in str(error).splitlines() if line.strip() and not line.startswith("Failed in")]
+    reason = re.sub(r"( for '\$\S+')?,? defined at .*", "", said[0]) if said else type(error).__name__
+    return FormulaError(f"{place} can't be compiled: {reason}")
 
 
 def code(function: Any, signature: Any) -> str:
