@@ -7,7 +7,8 @@ from dataclasses import fields
 from typing import Any
 
 from numbanet._discovery import canonical
-from numbanet.registry import KINDS, entries, failures
+from numbanet._source import FormulaError
+from numbanet.registry import KINDS, LAYER, entries, failures, names
 from numbanet.spec import Plugin
 
 DERIVABLE = ("activation", "loss", "regularizer")
@@ -23,6 +24,13 @@ def _file(spec: Plugin) -> str:
         return inspect.getsourcefile(_formulas(spec)[0]) or ""
     except (IndexError, TypeError):
         return ""
+
+
+def _derivable(spec: Any) -> bool:
+    try:
+        return spec.slope is not None
+    except FormulaError:
+        return False
 
 
 def offered(name: str) -> list[tuple[str, str]]:
@@ -47,6 +55,13 @@ def offered(name: str) -> list[tuple[str, str]]:
     ]
 
 
+def nothing(name: str) -> str:
+    """Why there is nothing to check under a name."""
+    if name in names(LAYER):
+        return f"'{name}' is a layer, made with arguments that only its own tests know; the checks are of formulas"
+    return f"no plugin offers '{name}', and no distribution of that name offers anything to check"
+
+
 def rows(name: str | None = None) -> list[dict[str, Any]]:
     """One for each name that is offered, then one for each plugin that is left out.
 
@@ -66,8 +81,8 @@ def rows(name: str | None = None) -> list[dict[str, Any]]:
         spec = entry.spec
         derivative = ""
         if kind in DERIVABLE and getattr(spec, "penalty", True) is not None:
-            given = getattr(spec, "derivative", None) is not None or getattr(spec, "row", False)
-            derivative = "derived" if getattr(spec, "derived", False) else "given" if given else "none"
+            given = getattr(spec, "derivative", None) is not None or (kind == "loss" and getattr(spec, "row", False))
+            derivative = "given" if given else "derived" if _derivable(spec) else "none"
         table.append({
             "kind": kind, "name": spec.name, "distribution": entry.distribution, "version": entry.version,
             "file": _file(spec), "derivative": derivative, "error": "",

@@ -40,12 +40,12 @@ def plugins(context: click.Context, as_json: bool, kind: str | None, check: str 
 
 def _check(name: str, kind: str | None) -> None:
     """Run the kit on all that a name stands for, and show what it found."""
-    from numbanet.listing import offered
+    from numbanet.listing import nothing, offered
     from numbanet.testing import CHECKS
 
     found = [(its_kind, full) for its_kind, full in offered(name) if kind in (None, its_kind)]
     if not found:
-        raise click.ClickException(f"no plugin offers '{name}', and no distribution of that name offers anything")
+        raise click.ClickException(nothing(name))
     failed = 0
     for its_kind, full in found:
         try:

@@ -126,6 +126,9 @@ class Registry:
     def entries(self) -> Iterator[tuple[str, Entry]]:
         """All that is offered, by kind and name."""
         self._load()
+        yield from self._all()
+
+    def _all(self) -> Iterator[tuple[str, Entry]]:
         for kind, names in self._entries.items():
             for name in sorted(names):
                 yield from ((kind, entry) for entry in names[name])
@@ -197,6 +200,8 @@ class Registry:
         """Take over all that a plugin offers, or nothing; return what its author should know."""
         manager = cast(pluggy.PluginManager, self._manager)
         version_of_api = getattr(plugin, "NUMBANET_API", hookspecs.API)
+        if type(version_of_api) is not int:
+            raise TypeError(f"NUMBANET_API must be a whole number, as {hookspecs.API} is, got {version_of_api!r}")
         if version_of_api != hookspecs.API:
             older = "numbanet" if version_of_api > hookspecs.API else "the plugin"
             raise ImportError(
@@ -204,10 +209,12 @@ class Registry:
                 f"{hookspecs.API}; upgrade {older}")
         try:
             manager.register(plugin)
+            _check_hooks(manager, plugin)
             manager.check_pending()
             found = [(kind, Entry(spec, distribution, version)) for kind, spec in self._offers(plugin)]
             if not found:
                 raise ValueError("it offers nothing; mark its hooks with @numbanet.hookimpl")
+            self._check_once(found)
         except Exception:
             if manager.is_registered(plugin):  # else its misspelt hooks would be blamed on the next one
                 manager.unregister(plugin)
@@ -222,6 +229,15 @@ class Registry:
                                 f"ask for '{distribution}:{name}'")
         return shadowed
 
+    def _check_once(self, found: list[tuple[str, Entry]]) -> None:
+        """A distribution may give a name once: its own name in front tells nothing apart."""
+        seen = {(kind, e.spec.name, e.distribution) for kind, e in self._all()}
+        for kind, entry in found:
+            key = kind, entry.spec.name, entry.distribution
+            if key in seen:
+                raise ValueError(f"it offers the {kind} '{entry.spec.name}' twice; give each a name of its own")
+            seen.add(key)
+
     def _offers(self, plugin: Any) -> Iterator[tuple[str, Plugin]]:
         manager = cast(pluggy.PluginManager, self._manager)
         for caller in manager.get_hookcallers(plugin) or ():
@@ -234,6 +250,15 @@ class Registry:
                     if not isinstance(spec, KINDS[kind]):
                         raise TypeError(f"{caller.name} must give {KINDS[kind].__name__} objects, got {spec!r}")
                     yield kind, spec
+
+
+def _check_hooks(manager: pluggy.PluginManager, plugin: Any) -> None:
+    """Name the hook that a misspelt one was meant to be."""
+    for caller in manager.get_hookcallers(plugin) or ():
+        if caller.name not in HOOKS:
+            close = difflib.get_close_matches(caller.name, HOOKS, n=1)
+            hint = f"did you mean '{close[0]}'? " if close else ""
+            raise ValueError(f"unknown hook '{caller.name}'; {hint}Known: {', '.join(HOOKS)}")
 
 
 def _layer_class(found: Any) -> LayerClass:

@@ -148,6 +148,8 @@ def test_the_table_has_layers(tmp_path):
     assert row["distribution"] == "numbanet-rbf"
     assert row["file"] == str(RBF / "numbanet_rbf" / "layer.py")
     assert row["derivative"] == row["error"] == ""
+    code = "from numbanet.cli import main; main(['plugins', '--check', 'RadialBasis'])"
+    assert "'RadialBasis' is a layer, made with arguments" in run(code, tmp_path, environment, ok=False)
 
 
 def test_numbanet_offers_its_own_layers_itself():
