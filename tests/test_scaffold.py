@@ -22,7 +22,8 @@ def test_the_package_in_plugins_is_the_template():
     assert files == scaffold.render("activation", "template")
 
 
-@pytest.mark.parametrize("kind", scaffold.KINDS)
+@pytest.mark.parametrize("kind", ["activation", *(pytest.param(kind, marks=pytest.mark.compiled)
+                                                    for kind in scaffold.KINDS[1:])])
 def test_new_package(kind, tmp_path):
     folder, site = tmp_path / "package", tmp_path / "site"
     result = new("my_own", "--output", folder, kind=kind)
