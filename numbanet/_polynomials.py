@@ -5,21 +5,25 @@ are minimax fits (Remez, 200 bits), their coefficients rounded to the format fro
 up and the rest fitted again after each. Their errors lie under a quarter of an ulp of the result.
 """
 
+import contextlib
 import functools
+import hashlib
 import math
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 from llvmlite import ir
 from numba import config, njit, types
+from numba.core.caching import FunctionCache
 from numba.extending import intrinsic
 
 Function = Callable[..., Any]
 
 
 def inline(function: Function, **options: Any) -> Function:
-    """Compile for inlining into a kernel; not cached, because the kernel is.
+    """Compile for inlining into a kernel.
 
     A call left in a loop keeps it scalar, hence `forceinline`; so does a check for division by
     zero, hence the "numpy" error model. Of the fast-math flags only "contract" (fused
@@ -33,6 +37,29 @@ def inline(function: Function, **options: Any) -> Function:
 
 # Called from compiled code only: without entry points for Python and C it compiles three times faster.
 inline_private = functools.partial(inline, no_cpython_wrapper=True, no_cfunc_wrapper=True)
+
+
+@functools.cache
+def _fingerprint() -> str:
+    """Hash of all that a function of `numbanet.math` is made of."""
+    sources = [Path(__file__).with_name(name).read_bytes() for name in ("math.py", "_polynomials.py")]
+    return hashlib.sha256(b"".join([*sources, str(config.BOUNDSCHECK).encode()])).hexdigest()
+
+
+class _Cache(FunctionCache):
+    """Numba's own key would hold the dispatchers that a function closes over, which no process makes twice."""
+
+    def _index_key(self, sig: Any, codegen: Any) -> Any:
+        return sig, codegen.magic_tuple(), self._py_func.__name__, _fingerprint()
+
+
+def inline_cached(function: Function) -> Function:
+    """Compile for inlining, or load: such functions are most of what a new formula would compile."""
+    dispatcher: Any = inline(function)
+    if not config.DISABLE_JIT:
+        with contextlib.suppress(RuntimeError):  # no folder can be written: compile anew in each process
+            dispatcher._cache = _Cache(function)
+    return dispatcher
 
 
 def _intrinsic(plain: Function) -> Function:

@@ -21,11 +21,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_collection_modifyitems(session: pytest.Session, items: list[pytest.Item]) -> None:
     """Add a test for each thing that has one of the names."""
     for name in session.config.getoption("--numbanet-plugin"):
-        from numbanet.listing import offered
+        from numbanet.listing import nothing, offered
 
         found = offered(name)
         if not found:
-            raise pytest.UsageError(f"no plugin offers '{name}', and no distribution of that name offers anything")
+            raise pytest.UsageError(nothing(name))
         for kind, full in found:
             items.append(PluginItem.from_parent(session, name=f"{kind}[{full}]", kind=kind, plugin=full))
 

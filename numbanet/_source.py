@@ -118,7 +118,7 @@ def definition(function: types.FunctionType) -> ast.FunctionDef | ast.Lambda:
     if not found:
         raise FormulaError(
             f"{code.co_filename}:{code.co_firstlineno}: the source of formula '{function.__qualname__}' "
-            "is not what was compiled; was the file changed after it was imported?"
+            "is not what was compiled; was the file changed after it was imported, or is an old .pyc beside it?"
         )
     return min(found, key=lambda n: ((n.end_lineno or 0) - n.lineno, (n.end_col_offset or 0) - n.col_offset))
 
@@ -136,7 +136,8 @@ def _codes(text: str) -> list[types.CodeType]:
 def _unchanged(code: types.CodeType, text: str) -> bool:
     """Whether a function's code is still what its file says."""
     def facts(c: types.CodeType) -> tuple[Any, ...]:
-        return c.co_name, c.co_firstlineno, c.co_code, [k for k in c.co_consts if isinstance(k, (int, float))]
+        numbers = [k for k in c.co_consts if isinstance(k, (int, float))]
+        return c.co_name, c.co_firstlineno, c.co_code, c.co_names, numbers
 
     return facts(code) in map(facts, _codes(text))
 

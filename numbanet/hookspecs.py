@@ -9,10 +9,14 @@ A plugin is a module with functions marked `hookimpl`, named by an entry point o
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 import pluggy
 
 from numbanet.spec import Activation, Initializer, Loss, Metric, Optimizer, Regularizer, Schedule
+
+if TYPE_CHECKING:
+    from numbanet.layers import Layer
 
 PROJECT = "numbanet"
 API = 1  # version of the plugin interface, by which a plugin may say what it was written for
@@ -128,4 +132,20 @@ def numbanet_metrics() -> Iterable[Metric]:  # type: ignore[empty-body]
     >>> @nn.hookimpl
     ... def numbanet_metrics():
     ...     yield nn.Metric("largest_error", compute=largest_error, greater_is_better=False)
+    """
+
+
+@hookspec
+def numbanet_layers() -> Iterable[type[Layer]]:  # type: ignore[empty-body]
+    """Classes of layers, which files with models name.
+
+    Examples
+    --------
+    >>> import numbanet as nn
+    >>> class Doubled(nn.Layer):
+    ...     def build(self, graph):
+    ...         graph.node("add", graph.output.shape, other=graph.output)
+    >>> @nn.hookimpl
+    ... def numbanet_layers():
+    ...     yield Doubled
     """

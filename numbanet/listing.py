@@ -7,7 +7,8 @@ from dataclasses import fields
 from typing import Any
 
 from numbanet._discovery import canonical
-from numbanet.registry import entries, failures
+from numbanet._source import FormulaError
+from numbanet.registry import KINDS, LAYER, entries, failures, names
 from numbanet.spec import Plugin
 
 DERIVABLE = ("activation", "loss", "regularizer")
@@ -25,6 +26,13 @@ def _file(spec: Plugin) -> str:
         return ""
 
 
+def _derivable(spec: Any) -> bool:
+    try:
+        return spec.slope is not None
+    except FormulaError:
+        return False
+
+
 def offered(name: str) -> list[tuple[str, str]]:
     """Kinds and full names of what has a name, or comes from the distribution of that name.
 
@@ -36,14 +44,22 @@ def offered(name: str) -> list[tuple[str, str]]:
     Returns
     -------
     list of tuple of str
-        Kind, and ``"distribution:name"``.
+        Kind, and ``"distribution:name"``. Layers are not among them: they are made with arguments.
     """
     return [
         (kind, f"{entry.distribution}:{entry.spec.name}")
         for kind, entry in entries()
-        if name in (entry.spec.name, f"{entry.distribution}:{entry.spec.name}")
-        or canonical(name) == canonical(entry.distribution)
+        if kind in KINDS
+        and (name in (entry.spec.name, f"{entry.distribution}:{entry.spec.name}")
+             or canonical(name) == canonical(entry.distribution))
     ]
+
+
+def nothing(name: str) -> str:
+    """Why there is nothing to check under a name."""
+    if name in names(LAYER):
+        return f"'{name}' is a layer, made with arguments that only its own tests know; the checks are of formulas"
+    return f"no plugin offers '{name}', and no distribution of that name offers anything to check"
 
 
 def rows(name: str | None = None) -> list[dict[str, Any]]:
@@ -65,8 +81,8 @@ def rows(name: str | None = None) -> list[dict[str, Any]]:
         spec = entry.spec
         derivative = ""
         if kind in DERIVABLE and getattr(spec, "penalty", True) is not None:
-            given = getattr(spec, "derivative", None) is not None or getattr(spec, "row", False)
-            derivative = "derived" if getattr(spec, "derived", False) else "given" if given else "none"
+            given = getattr(spec, "derivative", None) is not None or (kind == "loss" and getattr(spec, "row", False))
+            derivative = "given" if given else "derived" if _derivable(spec) else "none"
         table.append({
             "kind": kind, "name": spec.name, "distribution": entry.distribution, "version": entry.version,
             "file": _file(spec), "derivative": derivative, "error": "",

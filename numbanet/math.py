@@ -41,7 +41,7 @@ from numbanet._polynomials import (
     Format,
     add_bits,
     as_float,
-    inline,
+    inline_cached,
     inline_private,
     larger,
     polynomial,
@@ -258,7 +258,7 @@ for _suffix, _real, _constants in _FORMATS.values():
     for _name, _function in _twins(_real, _constants).items():
         # Numba names machine code after the function: no two may share a name.
         _function.__name__ = _function.__qualname__ = f"{_name}_{_suffix}"
-        globals()[_function.__name__] = inline(_function)
+        globals()[_function.__name__] = inline_cached(_function)
 
 
 def twin(name: str, dtype: str) -> str:

@@ -40,12 +40,12 @@ def plugins(context: click.Context, as_json: bool, kind: str | None, check: str 
 
 def _check(name: str, kind: str | None) -> None:
     """Run the kit on all that a name stands for, and show what it found."""
-    from numbanet.listing import offered
+    from numbanet.listing import nothing, offered
     from numbanet.testing import CHECKS
 
     found = [(its_kind, full) for its_kind, full in offered(name) if kind in (None, its_kind)]
     if not found:
-        raise click.ClickException(f"no plugin offers '{name}', and no distribution of that name offers anything")
+        raise click.ClickException(nothing(name))
     failed = 0
     for its_kind, full in found:
         try:
@@ -79,16 +79,19 @@ def _show_plugins(found: list[dict[str, Any]]) -> None:
 
 
 @plugins.command()
-@click.argument("kind", type=click.Choice(["activation"]))
+@click.argument("kind", type=click.Choice(["activation", "loss", "regularizer"]))
 @click.argument("name")
 @click.option("--output", type=click.Path(path_type=Path), metavar="FOLDER",
               help="New or empty folder.  [default: numbanet-NAME]")
 def new(kind: str, name: str, output: Path | None) -> None:
-    """Write a plugin package with an activation NAME, its tests and a licence, to be filled with your formula."""
+    """Write a plugin package with an activation, a loss or a regularizer NAME.
+
+    It has a formula, tests that pass, a licence and a workflow; put your formula where the example's is.
+    """
     from numbanet import scaffold
 
     try:
-        folder = scaffold.new_activation(name, output)
+        folder = scaffold.new_package(kind, name, output)
     except (ValueError, OSError) as error:
         raise click.ClickException(str(error)) from error
     click.echo(f"Wrote {folder}. Now, in that folder:")

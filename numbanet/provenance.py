@@ -14,7 +14,7 @@ from typing import Any
 
 from numbanet._discovery import canonical
 from numbanet._source import FormulaError, Reader
-from numbanet.registry import KINDS, Entry, entries, failures
+from numbanet.registry import KINDS, LAYER, Entry, entries, failures
 from numbanet.spec import Plugin
 from numbanet.tensors import FormatError, damaged
 
@@ -130,18 +130,20 @@ def _listed(plugins: dict[str, Any]) -> Iterator[tuple[str, str]]:
         version, formulas = needed["version"], needed["formulas"]
         if not NAME.fullmatch(distribution) or not isinstance(version, str) or not VERSION.fullmatch(version):
             raise damaged(f"{distribution!r} {version!r} is no name and version of a distribution")
-        if not isinstance(formulas, dict) or not all(key.partition(":")[0] in KINDS for key in formulas):
+        if not isinstance(formulas, dict) or not all(key.partition(":")[0] in (*KINDS, LAYER) for key in formulas):
             raise damaged(f"the formulas of plugin {distribution!r} are not named 'kind:name'")
         yield from ((distribution, key) for key in formulas if ":" in key)
 
 
 def _formulas(packed: Any) -> Iterator[tuple[str, str, str]]:
-    """Distribution, kind and name of each formula in a description that is not numbanet's own."""
+    """Distribution, kind and name of each formula, or class of layers, in a description that is not numbanet's own."""
     waiting = [packed]
     while waiting:
         part = waiting.pop()
         if isinstance(part, dict):
-            if "distribution" in part and "kind" in part:
+            if "distribution" in part and "class" in part:
+                yield str(part["distribution"]), LAYER, str(part["class"])
+            elif "distribution" in part and "kind" in part:
                 yield str(part["distribution"]), str(part["kind"]), str(part.get("name"))
             waiting += part.values()
         elif isinstance(part, list):
@@ -154,7 +156,8 @@ def _formulas(packed: Any) -> Iterator[tuple[str, str, str]]:
 def fingerprint(spec: Plugin) -> str:
     """Hash of what a plugin computes: its formulas with all that they call, and its settings but for parameters.
 
-    Comments, docstrings, annotations and layout don't count, nor does the version of Python.
+    Comments, docstrings, annotations and layout don't count, nor does the version of Python. Of a layer it is the name
+    of its class: what its kernels compute is for a file's sample rows to show.
 
     Parameters
     ----------
@@ -169,7 +172,7 @@ def fingerprint(spec: Plugin) -> str:
     parts = [type(spec).__name__, *spec.params]
     for field in fields(spec):
         value = getattr(spec, field.name)
-        if field.name not in ("name", "params", "bounds"):
+        if field.name not in ("name", "params", "bounds", "finite", "idempotent"):  # the last are for checks
             parts.append(f"{field.name}={_formula(value, ()) if callable(value) else repr(value)}")
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:32]
 

@@ -11,6 +11,7 @@ import importlib
 import threading
 import warnings
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any, NamedTuple, cast
 
 import pluggy
@@ -29,8 +30,16 @@ KINDS: dict[str, type[Plugin]] = {
     "initializer": Initializer,
     "metric": Metric,
 }
-HOOKS = {f"numbanet_{'losses' if kind == 'loss' else kind + 's'}": kind for kind in KINDS}
+LAYER = "layer"  # its names stand for classes, which only files ask for
+HOOKS = {f"numbanet_{'losses' if kind == 'loss' else kind + 's'}": kind for kind in (*KINDS, LAYER)}
 OURS = "numbanet"
+
+
+@dataclass(frozen=True)
+class LayerClass(Plugin):
+    """A class of layers under its name."""
+
+    layer: Any = None
 
 
 class Entry(NamedTuple):
@@ -58,7 +67,7 @@ class Registry:
         self._lock = threading.RLock()
         self._ready = False
         self._manager: pluggy.PluginManager | None = None
-        self._entries: dict[str, dict[str, list[Entry]]] = {kind: {} for kind in KINDS}
+        self._entries: dict[str, dict[str, list[Entry]]] = {kind: {} for kind in HOOKS.values()}
         self._failures: list[Failure] = []
         self._importer = 0  # thread that imports a plugin, which may ask for names meanwhile
 
@@ -96,6 +105,15 @@ class Registry:
             raise TypeError(f"expected the name of the {kind} or a numbanet.{expected.__name__}, got {found}")
         return spec.with_params(**params) if params else spec
 
+    def layer(self, name: str) -> type:
+        """Class of layers of a plugin, by its name or ``"distribution:name"``."""
+        return cast(LayerClass, self._find(LAYER, name).spec).layer
+
+    def origin_of_layer(self, layer: type) -> Entry | None:
+        """Where a class of layers comes from; None if no plugin offers it."""
+        found = (e for kind, e in self.entries() if kind == LAYER and cast(LayerClass, e.spec).layer is layer)
+        return next(found, None)
+
     def names(self, kind: str) -> list[str]:
         """Known names of a kind, sorted."""
         self._load()
@@ -108,6 +126,9 @@ class Registry:
     def entries(self) -> Iterator[tuple[str, Entry]]:
         """All that is offered, by kind and name."""
         self._load()
+        yield from self._all()
+
+    def _all(self) -> Iterator[tuple[str, Entry]]:
         for kind, names in self._entries.items():
             for name in sorted(names):
                 yield from ((kind, entry) for entry in names[name])
@@ -135,7 +156,7 @@ class Registry:
         known = self.names(kind)
         close = difflib.get_close_matches(name.lower(), known, n=1)
         hint = f"did you mean '{close[0]}'? " if close else ""
-        return f"unknown {kind} '{name}'; {hint}Known: {', '.join(known)}"
+        return f"unknown {kind} '{name}'; {hint}Known: {', '.join(known) or 'none'}"
 
     def _load(self) -> None:
         if self._ready or threading.get_ident() == self._importer:
@@ -149,7 +170,7 @@ class Registry:
             try:
                 problems += self._fill()
             except BaseException:  # Ctrl-C, say: the next call begins anew
-                self._manager, self._entries, self._failures = None, {kind: {} for kind in KINDS}, []
+                self._manager, self._entries, self._failures = None, {kind: {} for kind in HOOKS.values()}, []
                 raise
             self._ready = True
         for problem in problems:
@@ -158,7 +179,7 @@ class Registry:
     def _fill(self) -> list[str]:
         """Load the built-ins and the plugins; return what went wrong, each time a sentence."""
         problems = []
-        for hook in HOOKS:
+        for hook in (hook for hook, kind in HOOKS.items() if kind in KINDS):
             module = importlib.import_module(f"numbanet.builtins.{hook.removeprefix('numbanet_')}")
             self._add(module, OURS, numbanet.__version__)
         for found in _discovery.wanted():
@@ -179,6 +200,8 @@ class Registry:
         """Take over all that a plugin offers, or nothing; return what its author should know."""
         manager = cast(pluggy.PluginManager, self._manager)
         version_of_api = getattr(plugin, "NUMBANET_API", hookspecs.API)
+        if type(version_of_api) is not int:
+            raise TypeError(f"NUMBANET_API must be a whole number, as {hookspecs.API} is, got {version_of_api!r}")
         if version_of_api != hookspecs.API:
             older = "numbanet" if version_of_api > hookspecs.API else "the plugin"
             raise ImportError(
@@ -186,10 +209,12 @@ class Registry:
                 f"{hookspecs.API}; upgrade {older}")
         try:
             manager.register(plugin)
+            _check_hooks(manager, plugin)
             manager.check_pending()
             found = [(kind, Entry(spec, distribution, version)) for kind, spec in self._offers(plugin)]
             if not found:
                 raise ValueError("it offers nothing; mark its hooks with @numbanet.hookimpl")
+            self._check_once(found)
         except Exception:
             if manager.is_registered(plugin):  # else its misspelt hooks would be blamed on the next one
                 manager.unregister(plugin)
@@ -204,19 +229,49 @@ class Registry:
                                 f"ask for '{distribution}:{name}'")
         return shadowed
 
+    def _check_once(self, found: list[tuple[str, Entry]]) -> None:
+        """A distribution may give a name once: its own name in front tells nothing apart."""
+        seen = {(kind, e.spec.name, e.distribution) for kind, e in self._all()}
+        for kind, entry in found:
+            key = kind, entry.spec.name, entry.distribution
+            if key in seen:
+                raise ValueError(f"it offers the {kind} '{entry.spec.name}' twice; give each a name of its own")
+            seen.add(key)
+
     def _offers(self, plugin: Any) -> Iterator[tuple[str, Plugin]]:
         manager = cast(pluggy.PluginManager, self._manager)
         for caller in manager.get_hookcallers(plugin) or ():
             kind = HOOKS[caller.name]
             for hook in (cast(Any, impl.function) for impl in caller.get_hookimpls() if impl.plugin is plugin):
                 for spec in hook():
+                    if kind == LAYER:
+                        yield kind, _layer_class(spec)
+                        continue
                     if not isinstance(spec, KINDS[kind]):
                         raise TypeError(f"{caller.name} must give {KINDS[kind].__name__} objects, got {spec!r}")
                     yield kind, spec
 
 
+def _check_hooks(manager: pluggy.PluginManager, plugin: Any) -> None:
+    """Name the hook that a misspelt one was meant to be."""
+    for caller in manager.get_hookcallers(plugin) or ():
+        if caller.name not in HOOKS:
+            close = difflib.get_close_matches(caller.name, HOOKS, n=1)
+            hint = f"did you mean '{close[0]}'? " if close else ""
+            raise ValueError(f"unknown hook '{caller.name}'; {hint}Known: {', '.join(HOOKS)}")
+
+
+def _layer_class(found: Any) -> LayerClass:
+    layer = importlib.import_module("numbanet.layers").Layer  # which asks for names itself, hence not above
+    if not (isinstance(found, type) and issubclass(found, layer)):
+        raise TypeError(f"numbanet_layers must give subclasses of numbanet.Layer, got {found!r}")
+    return LayerClass(found.__name__, layer=found)
+
+
 _registry = Registry()
 get = _registry.get
+layer = _registry.layer
+origin_of_layer = _registry.origin_of_layer
 names = _registry.names
 entries = _registry.entries
 entry = _registry.entry

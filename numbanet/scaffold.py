@@ -12,22 +12,25 @@ from numbanet import registry
 from numbanet._discovery import canonical
 
 _TAKEN = {*keyword.kwlist, *dir(builtins), "math", "hookimpl", "numbanet"}  # they mean something in the module
-_FILES = {  # what is written, and from which file of the template
+KINDS = ("activation", "loss", "regularizer")
+_FILES = {  # what is written, and from which file of the template; what depends on the kind has a folder for each
     ".github/workflows/test.yml": "workflow.yml.in",
     ".gitignore": "gitignore.in",
     "LICENSE": "LICENSE.in",
-    "README.md": "README.md.in",
-    "@MODULE@.py": "module.py.in",
+    "README.md": "@KIND@/README.md.in",
+    "@MODULE@.py": "@KIND@/module.py.in",
     "pyproject.toml": "pyproject.toml.in",
-    "tests/test_@MODULE@.py": "test_module.py.in",
+    "tests/test_@MODULE@.py": "@KIND@/test_module.py.in",
 }
 
 
-def render(name: str) -> dict[str, str]:
-    """Files of the package with an activation of this name.
+def render(kind: str, name: str) -> dict[str, str]:
+    """Files of the package with a plugin of this kind and name.
 
     Parameters
     ----------
+    kind : str
+        One of `KINDS`.
     name : str
         Lower-case identifier, such as "my_sigmoid".
 
@@ -36,32 +39,35 @@ def render(name: str) -> dict[str, str]:
     dict of str to str
         Text by path, which is relative and has slashes.
     """
+    distribution = distribution_of(name)
+    values = {"KIND": kind, "NAME": name, "DISTRIBUTION": distribution, "MODULE": distribution.replace("-", "_")}
+
+    def fill(text: str) -> str:
+        for key, value in values.items():
+            text = text.replace(f"@{key}@", value)
+        return text
+
     template = files("numbanet") / "template"
     return {
-        _fill(path, name): _fill((template / source).read_text(encoding="utf-8"), name)
+        fill(path): fill(template.joinpath(*fill(source).split("/")).read_text(encoding="utf-8"))
         for path, source in _FILES.items()
     }
 
 
-def _fill(text: str, name: str) -> str:
-    distribution = distribution_of(name)
-    for key, value in {"NAME": name, "DISTRIBUTION": distribution, "MODULE": distribution.replace("-", "_")}.items():
-        text = text.replace(f"@{key}@", value)
-    return text
-
-
 def distribution_of(name: str) -> str:
-    """Name of the package that offers an activation, such as "numbanet-my-sigmoid"."""
+    """Name of the package that offers a plugin, such as "numbanet-my-sigmoid"."""
     return f"numbanet-{name.replace('_', '-')}"
 
 
-def new_activation(name: str, folder: Path | None = None) -> Path:
-    """Write a plugin package that offers an activation.
+def new_package(kind: str, name: str, folder: Path | None = None) -> Path:
+    """Write a plugin package.
 
     Parameters
     ----------
+    kind : str
+        What it offers, one of `KINDS`.
     name : str
-        Lower-case identifier, by which the activation will be asked for.
+        Lower-case identifier, by which the plugin will be asked for.
     folder : Path, optional
         New or empty; by default named as the package, in the current folder.
 
@@ -82,16 +88,16 @@ def new_activation(name: str, folder: Path | None = None) -> Path:
     if name in _TAKEN:
         raise ValueError(f"name '{name}' means something else in Python; choose another")
     distribution = distribution_of(name)
-    if name in registry.names("activation"):
-        owner = registry.entry("activation", name)
+    if name in registry.names(kind):
+        owner = registry.entry(kind, name)
         if canonical(owner.distribution) != distribution:
-            raise ValueError(f"activation '{name}' is offered by {owner} already; choose another name")
+            raise ValueError(f"{kind} '{name}' is offered by {owner} already; choose another name")
     folder = Path(distribution) if folder is None else folder
     if folder.exists() and not folder.is_dir():
         raise ValueError(f"'{folder}' is a file; name a new or an empty folder")
     if folder.is_dir() and any(folder.iterdir()):
         raise ValueError(f"folder '{folder}' isn't empty; name a new or an empty one")
-    for path, text in render(name).items():
+    for path, text in render(kind, name).items():
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
         (folder / path).write_text(text, encoding="utf-8", newline="\n")
     return folder

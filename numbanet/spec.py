@@ -39,6 +39,14 @@ def _arguments(function: Formula, owner: str) -> list[str]:
     return names
 
 
+def limits(interval: str) -> tuple[float, float]:
+    """Ends of an interval of numbers such as "(-inf, 80]"."""
+    low, high = map(float, interval[1:-1].split(","))
+    if interval[0] not in "[(" or interval[-1] not in "])" or not low < high:
+        raise ValueError(f"{interval!r} is no interval")
+    return low, high
+
+
 @dataclass(frozen=True)
 class Plugin:
     """A named set of formulas and the values of their parameters.
@@ -142,6 +150,9 @@ class Activation(Differentiable, Plugin):
     surrogate : bool
         Whether ``derivative`` differs from that of ``forward`` on purpose, as a straight-through
         estimator does. Otherwise the two are compared.
+    finite : str
+        Interval of x in which the formulas claim to be finite, for the checks of `numbanet.testing`; everywhere
+        unless given.
     params : mapping of str to float
         Parameters with their defaults.
     bounds : mapping of str to str
@@ -152,6 +163,7 @@ class Activation(Differentiable, Plugin):
     derivative: Formula | None = None
     row: bool = False
     surrogate: bool = False
+    finite: str = "(-inf, inf)"
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -160,6 +172,11 @@ class Activation(Differentiable, Plugin):
         self._check(self.forward, "forward", ("x", "y") if self.row else ("x",))
         self._check(self.derivative, "derivative", ("x", "y", "gradient") if self.row else ("x", "y"))
         self._check_surrogate()
+        try:
+            limits(self.finite)
+        except (IndexError, TypeError, ValueError):
+            message = f"Activation '{self.name}': finite must be an interval like '(-inf, 80]', got {self.finite!r}"
+            raise ValueError(message) from None
 
     def _primal(self) -> Primal | None:
         if self.row:
@@ -240,6 +257,9 @@ class Regularizer(Differentiable, Plugin):
     project : callable, optional
         ``project(w, *params)`` changes ``w``, the row of weights that enter one unit, in place;
         called after every step.
+    idempotent : bool
+        Whether projecting twice is projecting once, as it is for a constraint. A proximal step, which shrinks weights
+        anew each time, says False.
     biases : bool
         Whether biases are penalised too.
     params : mapping of str to float
@@ -251,12 +271,16 @@ class Regularizer(Differentiable, Plugin):
     penalty: Formula | None = None
     derivative: Formula | None = None
     project: Formula | None = None
+    idempotent: bool = True
     biases: bool = False
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.penalty is None and self.project is None:
             raise TypeError(f"Regularizer '{self.name}' needs penalty= or project=")
+        if self.project is None and not self.idempotent:
+            raise TypeError(
+                f"Regularizer '{self.name}': idempotent=False is said of a project=; give one, or leave it out")
         for what in ("penalty", "derivative", "project"):
             self._check(getattr(self, what), what, ("w",))
 

@@ -21,7 +21,7 @@ from numbanet.graph import Graph
 from numbanet.layers import Layer
 from numbanet.model import Sequential
 from numbanet.provenance import check_requirements, origin, requirements
-from numbanet.registry import KINDS, OURS, entry, get
+from numbanet.registry import KINDS, OURS, entry, get, layer, origin_of_layer
 from numbanet.spec import Plugin
 from numbanet.tensors import HEADER, FormatError, Tensors, damaged, open_tensors, strict_json
 
@@ -46,7 +46,7 @@ def save(model: Sequential, path: str | os.PathLike[str], *, samples: Any = None
     Raises
     ------
     TypeError, ValueError
-        If a layer uses a formula that has no name in the registry, or samples, classes or preprocessing don't suit.
+        If a layer or its formula has no name in the registry, or samples, classes or preprocessing don't suit.
     """
     from safetensors.numpy import save as serialize
 
@@ -184,10 +184,21 @@ def _pack(value: Any) -> Any:
         return [_pack(part) for part in value]
     if not isinstance(value, Layer):
         return value
-    name = type(value).__name__
-    if name not in KNOWN or getattr(layers_module, name) is not type(value):
-        raise ValueError(f"layer {name} is not one of numbanet's, and a file can't hold it")
-    return {"class": name, "config": {key: _pack(setting) for key, setting in value.config().items()}}
+    return {**_class(type(value)), "config": {key: _pack(setting) for key, setting in value.config().items()}}
+
+
+def _class(found: type[Layer]) -> dict[str, str]:
+    """Name of a class of layers, and the plugin that offers it if it is not numbanet's own."""
+    name = found.__name__
+    if name in KNOWN and getattr(layers_module, name) is found:
+        return {"class": name}
+    offer = origin_of_layer(found)
+    if offer is None:
+        raise ValueError(
+            f"layer {name} is neither numbanet's nor a plugin's, and a file can hold its name only; let a plugin offer "
+            "the class by the hook numbanet_layers, or save the weights with numpy"
+        )
+    return {"class": name, "distribution": offer.distribution}
 
 
 def _pack_spec(spec: Plugin) -> dict[str, Any]:
@@ -219,11 +230,13 @@ def _unpack_spec(packed: dict[str, Any], version: int) -> Plugin:
 
 def _layer(packed: Any, version: int) -> Layer:
     name = packed["class"]
-    if name not in KNOWN:
+    if "distribution" in packed:
+        found = layer(f"{packed['distribution']}:{name}")
+    elif name in KNOWN:
+        found = getattr(layers_module, name)
+    else:
         raise damaged(f"unknown layer '{name}'; known: {', '.join(KNOWN)}")
-    return cast(
-        Layer, getattr(layers_module, name)(**{key: _unpack(v, version) for key, v in packed["config"].items()})
-    )
+    return cast(Layer, found(**{key: _unpack(v, version) for key, v in packed["config"].items()}))
 
 
 def _unpack(value: Any, version: int) -> Any:

@@ -16,6 +16,7 @@ from numbanet import __version__, cli
 from numbanet._discovery import Found
 from numbanet.datasets import Dataset
 from numbanet.registry import Failure
+from numbanet.testing import CHECKS, check_regularizer
 
 FOUND = Found("broken", "a-broken-one", "1.0", None)
 
@@ -317,13 +318,32 @@ def test_list_of_plugins(monkeypatch):
     assert {row["kind"] for row in json.loads(run("plugins", "--json", "--kind", "loss").output)} == {"loss"}
 
 
-def test_check_of_plugins():
+def test_derivatives_in_the_list(monkeypatch):
+    from numbanet import listing
+    from numbanet.registry import Entry
+
+    def fill(x, y):
+        for j in range(len(x)):
+            y[j] = x[j]
+
+    made = {"given": {"forward": lambda x: x, "derivative": lambda x, y: 1.0}, "derived": {"forward": lambda x: x * x},
+            "none": {"forward": lambda x: round(x)}, "none of a row": {"forward": fill, "row": True}}  # fmt: skip
+    found = [("activation", Entry(nn.Activation(name, **formulas), "acme", "1")) for name, formulas in made.items()]
+    monkeypatch.setattr(listing, "entries", lambda: found)
+    rows = json.loads(run("plugins", "--json", "--kind", "activation").output)
+    assert [(row["name"], row["derivative"]) for row in rows] == [
+        ("given", "given"), ("derived", "derived"), ("none", "none"), ("none of a row", "none")]
+
+
+def test_check_of_plugins(monkeypatch):
     result = run("plugins", "--check", "l2")
     assert result.exit_code == 0
     assert "regularizer 'l2'" in result.output
     assert "ok    derivative agrees with differences" in result.output
     assert "no plugin offers 'nobodys'" in run("plugins", "--check", "nobodys").output
-    result = run("plugins", "--check", "exponential", "--kind", "activation")
+    wrong = nn.Regularizer("wrong", penalty=lambda w: w * w, derivative=lambda w: w)
+    monkeypatch.setitem(CHECKS, "regularizer", lambda name: check_regularizer(wrong))
+    result = run("plugins", "--check", "l2", "--kind", "regularizer")
     assert result.exit_code == 1
-    assert "FAIL  finite at extreme numbers" in result.output
+    assert "FAIL  derivative agrees with differences" in result.output
     assert "1 of 1 did not pass" in result.output

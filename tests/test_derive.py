@@ -188,6 +188,12 @@ def test_expressions(formula):
     check(formula)
 
 
+def test_limits():
+    check(lambda x, a, b: -2 * min(max(math.sin(3 * x), a), b), params=(-0.4, 0.7))
+    check(lambda x, a, b: max(min(b, x * x), math.exp(a)), params=(-0.4, 0.7))
+    check(lambda x, a: max(a * x, 0.1) if x < 0.2 else min(1 - x, 2 * a), params=(-0.3,))
+
+
 def test_parameters_are_constants():
     check(lambda x, a, b: a * x / b + b**x * x**a + (a if x > b else b * x), points=(0.4, 1.7), params=(1.3, 0.8))
     check(lambda x, a: a * math.expm1(x / a) if x < a else a * math.exp(x), params=(0.5,))
@@ -282,7 +288,17 @@ def test_captured_values():
     (lambda x: 3 / (math.exp(2 * x) + 2), "return -(2.0 * (y * (1.0 - 0.6666666666666666 * y)))"),
     (lambda x: math.sqrt(x), "return 0.5 / y"),
     (lambda x: math.sin(x) * 0 + 1, "return 0.0"),
-    (lambda x: x if x > 0 else 2 * math.expm1(x), "if x > 0: return 1.0 else: return y + 2.0"),
+    (lambda x: x if x > 0 else 2 * math.expm1(x), "if y > 0.0: return 1.0 else: return y + 2.0"),
+    (lambda x: -2 * (x if x > 0 else math.expm1(x)), "if y < 0.0: return -2.0 else: return y - 2.0"),
+    (lambda x: x if x > 0 else 0.0, "if y > 0.0: return 1.0 else: return 0.0"),
+    (lambda x: x if x > 0 else 0.5 * x, "if x > 0: return 1.0 else: return 0.5"),  # half of the smallest number is 0
+    (lambda x: x if x > 0 else math.exp(x), "if x > 0: return 1.0 else: return y"),
+    (lambda x: 0.0 if x < 0 else (1.0 if x >= 0 else x), "if x < 0 or x >= 0: return 0.0 else: return 1.0"),
+    (lambda x: 2.0 if x < 0 else x - x + 2, "return 0.0"),
+    (lambda x: min(max(x, 0), 6), "return (1.0 if y > 0 else 0.0) if y < 6 else 0.0"),
+    (lambda x: max(-1, min(x / 2, 1)), "return (0.5 if y < 1 else 0.0) if y > -1 else 0.0"),
+    (lambda x: 3 * max(x, 0), "t1 = max(x, 0) return 3.0 if t1 > 0 else 0.0"),
+    (lambda x: max(math.exp(x), 2), "t1 = math.exp(x) return t1 if y > 2 else 0.0"),
 ])  # fmt: skip
 def test_what_is_left(formula, expected):
     """Zeros and ones folded, dead statements dropped, the value taken from y."""
@@ -485,15 +501,19 @@ def test_digamma():
 
 
 @pytest.mark.parametrize(("formula", "x", "expected"), [
-    (lambda x: abs(x), 0.0, 0), (lambda x: max(x, 0.0), 0.0, 0.5), (lambda x: min(x, 3 * x), 0.0, 2),
-    (lambda x: min(max(x, -1), 1), 1.0, 0.5), (lambda x: x if x > 0 else 0.0, 0.0, 0),
+    (lambda x: abs(x), 0.0, 0), (lambda x: max(x, 0.0), 0.0, 0), (lambda x: min(x, 3 * x), 0.0, 2),
+    (lambda x: min(max(x, -1), 1), 1.0, 0), (lambda x: max(x, 0.0) + 1, 0.0, 0.5),
+    (lambda x: x if x > 0 else 0.0, 0.0, 0),
     (lambda x: x if x >= 0 else 0.0, 0.0, 1), (lambda x: max(x, 0.0) + math.log1p(math.exp(-abs(x))), 0.0, 0.5),
     (lambda x: max(x, -x) - abs(x), 0.0, 0),
     (lambda x: max(-x, 0.0) + math.log1p(math.exp(-abs(x))), 0.0, -0.5),
     (lambda x: 1 / (1 + math.exp(-x)) if x > 0 else math.exp(x) / (1 + math.exp(x)), 0.0, 0.25),
 ])  # fmt: skip
 def test_at_a_kink(formula, x, expected):
-    """The branch taken; of equals the mean, so that what is smooth in spite of its kinks has its derivative."""
+    """The branch taken; of equals the mean, so that what is smooth in spite of its kinks has its derivative.
+
+    What returns a limit, and nothing beside it, is flat there.
+    """
     assert derive(formula)(x) == expected
     assert derive(formula, True)(x, formula(x)) == expected
 
@@ -597,7 +617,8 @@ def test_derived_says_which():
 def test_output_over_input():
     """A derivative that is derived without x saves the memory of x."""
     for forward, alone in ((lambda x: math.tanh(x), True), (lambda x: 2 * math.exp(x), True),
-                           (lambda x: x if x > 0 else math.expm1(x), False), (loops, False)):
+                           (lambda x: x if x > 0 else math.expm1(x), True), (lambda x: min(max(x, 0), 6), True),
+                           (lambda x: x if x > 0 else 0.5 * x, False), (loops, False)):
         assert elementwise.in_place(nn.Activation("own", forward=forward)) == alone
 
 

@@ -525,6 +525,9 @@ BAD = {  # the line that is wrong carries a mark; what the error says
     "bare annotation": ("def formula(x):\n    t: float  # <-\n    t = x\n    return t", "formula"),
     "nothing returned": ("def formula(x):  # <-\n    pass", "return"),
     "nothing returned at the end": ("def formula(x):  # <-\n    if x > 0:\n        return x", "return"),
+    "no value on one way": ("def formula(x):\n    if x > 0:\n        z = x\n    return z  # <-", "may use 'z'"),
+    "no value yet": ("def formula(x):\n    x += z  # <-\n    z = x\n    return z", "may use 'z' before it has a value"),
+    "added to nothing": ("def formula(x):\n    z += x  # <-\n    return z", "may use 'z' before it has a value"),
 }
 BAD_ROWS = {
     "while": ("def formula(x, y):\n    j = 0\n    while j < 3:  # <-\n        j += 1", "loop inside an if|uses While"),
@@ -540,6 +543,8 @@ BAD_ROWS = {
     "row for a helper": ("def g(r):\n    return r[0]\ndef formula(x, y):\n    y[0] = g(x)  # <-", "uses the row 'x'"),
     "enumerate": ("def formula(x, y):\n    for j, v in enumerate(x):  # <-\n        y[j] = v", "'enumerate'"),
     "numpy": ("def formula(x, y):\n    y[0] = np.sum(x)  # <-", "uses the row 'x' as a number"),
+    "no sum yet": ("def formula(x, y):\n    for j in range(len(x)):\n        s += x[j]  # <-\n    y[0] = s",
+                   "may use 's' before it has a value"),
     "parameter changed": ("def formula(x, y, k):\n    y[0] = k\n    k = 2  # <-", "assigns to its argument 'k'"),
 }
 PRELUDE = "import math\nimport numpy as np\n\n"
@@ -570,6 +575,43 @@ def test_message_about_a_row(case, tmp_path):
         assert abs(line - marked) <= (1 if "while" in case else 0)
 
 
+def test_values_on_every_way():
+    """What one branch leaves open is not asked for there; a loop is run through."""
+    def formula(x):
+        if x > 2:
+            z = 1.0
+        elif x > 1:
+            return x
+        else:
+            z = 2.0
+        for _ in range(3):
+            last = z * x
+        return last
+
+    _, found = translate(formula)
+    assert [found(x) for x in (3, 1.5, 1)] == [3, 1.5, 2]
+
+
+def test_places_of_lines():
+    def inner(x):
+        y = 2 * x
+        return y
+
+    def formula(x):
+        if x > 0:
+            return inner(x)
+        return 0.0
+
+    translator = Translator("float32", twin)
+    translator.scalar(formula)
+    lines, places = translator.text().splitlines(), translator.places()
+    by_text = {lines[n - 1].strip(): place for n, place in places.items()}
+    start = inner.__code__.co_firstlineno
+    for text, line, name in (("y = T(2.0) * x", 1, "inner"), ("return y", 2, "inner"), ("return T(0.0)", 7, "formula"),
+                             ("return formula_1(x)", 6, "formula"), ("if x > T(0.0):", 5, "formula")):
+        assert by_text[text] == f"{__file__}:{start + line}: formula 'test_places_of_lines.<locals>.{name}'"
+
+
 def test_source_that_is_nowhere():
     scope = {}
     exec("def formula(x):\n    return x", scope)
@@ -581,6 +623,14 @@ def test_source_that_has_changed(tmp_path):
     module = load(tmp_path, "import math\n\nformula = lambda x: math.exp(x) + 1\n")
     (tmp_path / "formulas.py").write_text("import math\n\nfirst = 1\nsecond = 2\nother = 3\n", encoding="utf-8")
     with pytest.raises(FormulaError, match=r"formulas\.py:3: .*was the file changed"):
+        translate(module.formula)
+
+
+def test_source_that_calls_another_function(tmp_path):
+    """As where the file is new and its .pyc is not: the two must not be mixed."""
+    module = load(tmp_path, "import math\n\nformula = lambda x: math.sinh(x) + 1\n")
+    (tmp_path / "formulas.py").write_text("import math\n\nformula = lambda x: math.cosh(x) + 1\n", encoding="utf-8")
+    with pytest.raises(FormulaError, match=r"formulas\.py:3: .*is an old \.pyc beside it"):
         translate(module.formula)
 
 

@@ -20,7 +20,7 @@ X = rng.normal(size=(32, 4))
 y = np.tanh(X @ rng.normal(size=(4, 2)))
 count = 0
 for kind, entry in entries():
-    if entry.distribution != sys.argv[1]:
+    if entry.distribution != sys.argv[1] or kind == "layer":
         continue
     assert kind in ("activation", "loss", "regularizer"), kind
     name = f"{entry.distribution}:{entry.spec.name}"
@@ -42,6 +42,28 @@ def test_every_name_trains(package, tmp_path):
                           capture_output=True)
     assert done.returncode == 0, done.stderr
     assert int(done.stdout) > 0
+
+
+@pytest.mark.compiled
+@pytest.mark.parametrize("package", PACKAGES, ids=lambda path: path.name)
+def test_every_name_is_right(package, tmp_path):
+    """By the command alone, which knows of a plugin what the plugin says of itself."""
+    environment = {**packages.install(package, tmp_path), "NUMBANET_STRICT_PLUGINS": "1"}
+    command = [sys.executable, "-W", "error", "-c", "from numbanet.cli import main; main()"]
+    command += ["plugins", "--check", package.name]
+    done = subprocess.run(command, env=environment, text=True, capture_output=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "  ok    " in done.stdout
+    assert "FAIL" not in done.stdout
+
+
+@pytest.mark.compiled
+def test_every_name_is_right_by_pytest(tmp_path):
+    environment = packages.install(packages.PLUGINS / "numbanet-sparse", tmp_path)
+    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "--numbanet-plugin", "numbanet-sparse"]
+    done = subprocess.run(command, cwd=tmp_path, env=environment, text=True, capture_output=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "9 passed" in done.stdout
 
 
 @pytest.mark.parametrize("package", PACKAGES, ids=lambda path: path.name)

@@ -132,7 +132,10 @@ def test_plugins_are_not_imported_with_numbanet(install, tmp_path):
     ("1 / 0", "ZeroDivisionError"),
     ("def f(:", "SyntaxError"),
     ("", "ValueError: it offers nothing; mark its hooks with @numbanet.hookimpl"),
-    (GAUSSIAN.replace("numbanet_activations", "numbanet_activation"), "unknown hook 'numbanet_activation'"),
+    (GAUSSIAN.replace("numbanet_activations", "numbanet_activation"),
+     r"unknown hook 'numbanet_activation'; did you mean 'numbanet_activations'\? Known: numbanet_activations, "),
+    (GAUSSIAN + "    yield Activation('{name}', forward=gaussian)\n", "the activation '{name}' twice; give each a"),
+    ("NUMBANET_API = '1'\n" + GAUSSIAN, "TypeError: NUMBANET_API must be a whole number, as 1 is, got '1'"),
     (GAUSSIAN.replace("activations()", "activations(x)"), "PluginValidationError"),
     (GAUSSIAN.replace("yield Activation", "yield dict"), "ValueError"),
     (GAUSSIAN.replace("numbanet_activations", "numbanet_losses"),
@@ -180,6 +183,28 @@ def test_name_of_two_distributions(install):
         registry.get("activation", "bell")
     assert registry.get("activation", "bells-a:bell") is not registry.get("activation", "bells-b:bell")
     assert registry.entry("activation", "bells-b:bell")[1:] == ("bells-b", "2.2")
+
+
+def test_name_that_a_distribution_gives_twice(install, tmp_path):
+    """From two modules: the distribution's name could not tell them apart."""
+    install("my-bells", GAUSSIAN.format(name="bell"))
+    (tmp_path / "second.py").write_text(GAUSSIAN.format(name="bell"))
+    points = tmp_path / "my_bells-1.0.dist-info" / "entry_points.txt"
+    points.write_text(points.read_text() + "second = second\n")
+    registry = Registry()
+    with pytest.warns(RuntimeWarning, match="plugin 'second' of my-bells 1.0 is left out: .* 'bell' twice"):
+        assert registry.get("activation", "bell").forward(0.0) == 1
+
+
+def test_checks_of_a_name_of_two_distributions(install, tmp_path):
+    for distribution in ("bells-a", "bells-b"):
+        install(distribution, GAUSSIAN.format(name="bell"))
+    code = ["from numbanet.cli import main; main()", "plugins", "--check", "bell"]
+    done = subprocess.run([sys.executable, "-c", *code], text=True, capture_output=True,
+                          env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)})
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.count("activation 'bell'") == 2
+    assert done.stdout.count("ok    saved and loaded") == 2
 
 
 def test_built_in_is_not_replaced(install):

@@ -22,8 +22,7 @@ NAMES = [(kind, name) for kind in CHECKS for name in CHOSEN.get(kind, names(kind
 
 @pytest.mark.parametrize(("kind", "name"), NAMES)
 def test_built_ins_pass(kind, name):
-    options = {"extremes": [0.0, 50.0, -1e4]} if (kind, name) == ("activation", "exponential") else {}
-    report = CHECKS[kind](name, **options)
+    report = CHECKS[kind](name)
     assert report.passed
     assert str(report).startswith(f"{kind} '")
 
@@ -57,7 +56,14 @@ def test_kinks_may_have_any_slope_between():
 def test_not_finite():
     fast = activation(lambda x: x * x * x * 1e300, lambda x, y: 3e300 * x * x)
     fails(testing.check_activation, fast, match="FAIL  finite at extreme numbers")
-    testing.check_activation(activation(lambda x: 1 / (1 + x * x), lambda x, y: -2 * x * y * y), extremes=[1e4])
+    testing.check_activation(activation(lambda x: 1 / (1 + x * x), lambda x, y: -2 * x * y * y))
+    steep = {"forward": lambda x: math.exp(x), "derivative": lambda x, y: y}
+    fails(testing.check_activation, activation(**steep), match="FAIL  finite at extreme numbers")
+    testing.check_activation(activation(**steep, finite="(-inf, 80]"))
+    fails(testing.check_activation, activation(**steep, finite="(-inf, 1000]"), match="FAIL  finite at extreme numbers")
+    for wrong in ("80", "(0, x)", "(1, 0)", "", 80):
+        with pytest.raises(ValueError, match=r"'tried': finite must be an interval like '\(-inf, 80\]', got"):
+            activation(**steep, finite=wrong)
 
 
 @pytest.mark.compiled
@@ -91,7 +97,9 @@ def test_regularizers():
             w[j] = w[j] / 2
 
     fails(testing.check_regularizer, nn.Regularizer("tried", project=halve), match="FAIL  projecting twice")
-    testing.check_regularizer(nn.Regularizer("tried", project=halve), idempotent=False)
+    testing.check_regularizer(nn.Regularizer("tried", project=halve, idempotent=False))
+    with pytest.raises(TypeError, match="'tried': idempotent=False is said of a project=; give one, or leave it out"):
+        nn.Regularizer("tried", penalty=lambda w: w * w, idempotent=False)
 
 
 def test_square_root_of_what_may_be_negative():
@@ -121,6 +129,29 @@ def test_schedules_initializers_metrics():
     fails(testing.check_initializer, moody, match="draw from rng alone")
     heavy = nn.Metric("tried", compute=lambda y, p, w: (abs(p).max(axis=1) * w).sum())
     fails(testing.check_metric, heavy, match="with weights of 2.5")
+
+
+@pytest.mark.compiled
+def test_numba_names_the_authors_line():
+    def twice(x):
+        y = 2 * x
+        return y if y > 0 else (y, y)  # not compiled
+
+    def calls(x):
+        return twice(x) + 1
+
+    line = twice.__code__.co_firstlineno + 2
+    text = fails(testing.check_activation, activation(calls, lambda x, y: 1.0), match="FAIL  compiles for float32")
+    assert f"{__file__}:{line}: formula 'test_numba_names_the_authors_line.<locals>.twice' can't be compiled: " in text
+    assert "Cannot unify" in text
+    assert "nopython" not in text
+
+
+def test_files_of_regularizers():
+    report = testing.check_regularizer("l2")
+    assert report.findings[-1].check == "saved and loaded"
+    report = testing.check_regularizer(nn.Regularizer("tried", penalty=lambda w: w * w))
+    assert report.findings[-1].check != "saved and loaded"  # it has no name
 
 
 def test_a_name_that_is_no_plugins():

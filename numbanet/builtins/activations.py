@@ -271,7 +271,7 @@ def numbanet_activations() -> Iterable[Activation]:
         Activation("hard_sigmoid", forward=hard_sigmoid, derivative=hard_sigmoid_derivative),
         Activation("hard_tanh", forward=hard_tanh, derivative=hard_tanh_derivative),
         Activation("hard_silu", forward=hard_silu, derivative=hard_silu_derivative),
-        Activation("exponential", forward=exponential),
+        Activation("exponential", forward=exponential, finite="(-inf, 80]"),
         Activation("softmax", forward=softmax, derivative=softmax_derivative, row=True),
         Activation("log_softmax", forward=log_softmax, derivative=log_softmax_derivative, row=True),
     )

@@ -78,6 +78,7 @@ def compile_text(name: str, formulas: Translator, body: str, **names: Any) -> An
         module.__dict__.update(__file__=str(path), inline=inline, kernel=kernel, grid=grid, view=view, **names)
         exec(compile(text, str(path), "exec"), module.__dict__)
         _compiled[key] = getattr(module, name)
+        getattr(_compiled[key], "py_func", _compiled[key]).places = formulas.places()  # for what Numba says about it
     return _compiled[key]
 
 

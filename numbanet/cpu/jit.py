@@ -8,6 +8,9 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import logging
+import re
+import sys
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -18,7 +21,12 @@ import numpy as np
 from numba import config, types
 from numba.core import cgutils
 from numba.core.caching import FunctionCache
+from numba.core.errors import NumbaError
 from numba.extending import intrinsic
+
+from numbanet._source import FormulaError
+
+log = logging.getLogger("numbanet.kernels")
 
 # NaN and infinity keep their meaning; sums may be reordered, so that they vectorise. Not arcp and afn:
 # LLVM then estimates quotients and roots where a loop's remainder is scalar, and bits depend on where it is
@@ -35,15 +43,26 @@ def fingerprint() -> str:
 
     here = Path(__file__).parent
     digest = hashlib.sha256(f"{numbanet.__version__} {numba.__version__} {config.BOUNDSCHECK}".encode())
-    shared = (here.parent / name for name in ("math.py", "_polynomials.py", "formula.py", "_source.py"))
+    shared = (here.parent / name for name in ("math.py", "_polynomials.py", "formula.py", "_rewriter.py", "_source.py"))
     for path in sorted([*here.glob("*.py"), *shared]):
         digest.update(path.read_bytes())
     return digest.hexdigest()
 
 
+@cache
+def _sources(module: str, file: str) -> str:
+    """Hash of the file, and of the package, of a plugin's kernel, which may have inlined what another file defines."""
+    package = getattr(sys.modules.get(module.partition(".")[0]), "__path__", ())
+    files = {Path(file), *(path for folder in package for path in Path(folder).rglob("*.py"))}
+    return hashlib.sha256(b"".join(path.read_bytes() for path in sorted(files) if path.is_file())).hexdigest()
+
+
 class _KernelCache(FunctionCache):
     def _index_key(self, sig: Any, codegen: Any) -> Any:
-        return (*super()._index_key(sig, codegen), fingerprint())
+        key, module = super()._index_key(sig, codegen), self._py_func.__module__
+        if module.startswith("numbanet."):
+            return *key, fingerprint()
+        return *key, fingerprint(), _sources(module, self._py_func.__code__.co_filename)
 
 
 def kernel(function: Callable[..., Any]) -> Any:
@@ -99,9 +118,25 @@ def address(function: Any, signature: Any) -> int:
         return _PLAIN.index(function)
     key = function, id(signature)
     if key not in _addresses:
-        result = function.get_compile_result(signature)
+        try:
+            result = function.get_compile_result(signature)
+        except NumbaError as error:
+            raise _explained(function.py_func, error) from None
         _addresses[key] = result.library.get_pointer_to_function(result.fndesc.llvm_func_name)
     return _addresses[key]
+
+
+def _explained(function: Any, error: NumbaError) -> Exception:
+    """What Numba says about a generated kernel, as an error in the author's file."""
+    log.debug("%s", error)
+    file = re.escape(Path(function.__code__.co_filename).name)
+    lines = [int(a or b) for a, b in re.findall(rf'{file}(?: \((\d+)\)|", line (\d+))', str(error))]
+    place = next((function.places[n] for n in lines if n in getattr(function, "places", ())), None)
+    if place is None:
+        return error
+    said = [line.strip() for line in str(error).splitlines() if line.strip() and not line.startswith("Failed in")]
+    reason = re.sub(r"( for '\$\S+')?,? defined at .*", "", said[0]) if said else type(error).__name__
+    return FormulaError(f"{place} can't be compiled: {reason}")
 
 
 def code(function: Any, signature: Any) -> str:

@@ -11,21 +11,16 @@ from contextvars import ContextVar
 from functools import cache
 from typing import Any, cast
 
-from numbanet.derive.expressions import Expressions
 from numbanet.derive.syntax import (
-    Expr,
-    add,
     assigned,
-    divide,
     literal,
     load,
-    multiply,
     names,
-    negative,
     number,
     prune,
     zero,
 )
+from numbanet.derive.tails import Tails
 
 
 @cache
@@ -60,7 +55,7 @@ def _with_slope(function: Callable[..., Any], active: tuple[int, ...]) -> types.
 _underway: ContextVar[tuple[types.FunctionType, ...]] = ContextVar("underway", default=())
 
 
-class _Derivation(Expressions):
+class _Derivation(Tails):
     def __init__(self, function: Callable[..., Any], active: tuple[int, ...], with_value: bool) -> None:
         super().__init__(function, active)
         self.with_value = with_value
@@ -157,31 +152,3 @@ class _Derivation(Expressions):
             self.emit(slopes, tangents[0])  # first, for it may need the old value
         if not (isinstance(pairs[0][0], ast.Name) and pairs[0][0].id == left[0]):
             self.emit(left, pairs[0][0])
-
-    def tail(self, node: ast.expr, scale: Expr, y: ast.Name | None) -> None:
-        """Return `scale` times the derivative of an expression, where `y` is `scale` times its value."""
-        if isinstance(node, ast.IfExp):
-            parts = []
-            for part in (node.body, node.orelse):
-                with self.block() as inner:
-                    self.tail(part, scale, y)
-                parts.append(inner)
-            self.out.append(ast.If(node.test, *parts))
-            return
-        if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
-            return self.tail(node.operand, negative(scale), y)
-        if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Mult):
-            for factor, rest in ((node.left, node.right), (node.right, node.left)):
-                if not names(factor) & self.active:
-                    return self.tail(rest, multiply(scale, factor), y)
-        self.out.append(ast.Return(zero(self.scaled(node, scale, y))))
-
-    def scaled(self, node: ast.expr, scale: Expr, y: ast.Name | None) -> Expr:
-        own = self.function_of_math(node.func) if isinstance(node, ast.Call) else None
-        known = number(scale)
-        if y is not None and own in ("exp", "expm1", "tanh") and (known or own != "tanh"):
-            _, slope = self.split(cast(ast.Call, node).args[0])
-            if own == "tanh":
-                return multiply(add(scale, negative(divide(multiply(y, y), zero(scale)))), slope)
-            return multiply(y if own == "exp" else add(y, scale), slope)
-        return multiply(scale, self.split(node, into=y if known == 1 else None)[1])

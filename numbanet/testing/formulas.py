@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import tempfile
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -13,8 +14,8 @@ import numpy as np
 from numbanet.backend import kernel_text
 from numbanet.layers import Apply, Dense
 from numbanet.model import Sequential
-from numbanet.registry import get, names
-from numbanet.spec import Activation, Loss, Plugin, Regularizer
+from numbanet.registry import entries, get
+from numbanet.spec import Activation, Loss, Plugin, Regularizer, limits
 from numbanet.testing.report import Report, slope_error
 from numbanet.trainer import Trainer
 
@@ -30,19 +31,17 @@ def _derivative(spec: Activation | Loss | Regularizer) -> Callable[..., Any]:
     return cast(Callable[..., Any], spec.derivative or spec.slope)
 
 
-def check_activation(activation: str | Activation, *, extremes: Any = EXTREMES) -> Report:
+def check_activation(activation: str | Activation) -> Report:
     """Check an activation.
 
     It compiles for both types and stays in them; its loop has vectors; compiled and plain Python agree; the derivative
-    is that of the function, kinks included; both are finite at extreme numbers; a network trained through it
+    is that of the function, kinks included; both are finite at extreme numbers, if it claims so; a network through it
     has the right gradient; a model with it can be saved and loaded; rows of inputs are not changed.
 
     Parameters
     ----------
     activation : str or Activation
         Name, or an object.
-    extremes : array_like, optional
-        Numbers at which it and its derivative must be finite.
 
     Returns
     -------
@@ -76,7 +75,8 @@ def check_activation(activation: str | Activation, *, extremes: Any = EXTREMES) 
             worst, _, text = slope_error(lambda x: spec.forward(x, *params), slope, POINTS)
             assert worst < SLOPE, text
         with report.checking("finite at extreme numbers"):
-            for point in map(float, np.asarray(extremes)):
+            low, high = limits(spec.finite)
+            for point in (float(x) for x in EXTREMES if low <= x <= high):
                 values = np.array([spec.forward(point, *params), slope(point)])
                 assert np.isfinite(values).all(), f"at {point:g}: value {values[0]}, derivative {values[1]}"
     if (spec.derived or spec.derivative is not None) and not spec.surrogate:
@@ -141,19 +141,17 @@ def check_loss(loss: str | Loss) -> Report:
     return report.finish()
 
 
-def check_regularizer(regularizer: str | Regularizer, *, idempotent: bool = True) -> Report:
+def check_regularizer(regularizer: str | Regularizer) -> Report:
     """Check a regularizer.
 
-    The derivative is that of the penalty; penalty and projection are finite; projecting twice is projecting once;
-    the loss of a network includes the penalty, and its gradient the derivative.
+    The derivative is that of the penalty; penalty and projection are finite; projecting twice is projecting once,
+    unless the regularizer says ``idempotent=False``; the loss of a network includes the penalty, and its gradient
+    the derivative; a model with it can be saved and loaded.
 
     Parameters
     ----------
     regularizer : str or Regularizer
         Name, or an object.
-    idempotent : bool
-        Whether projecting twice must be projecting once. A constraint does so; a proximal step, which shrinks weights
-        anew after every step, does not.
 
     Returns
     -------
@@ -181,7 +179,7 @@ def check_regularizer(regularizer: str | Regularizer, *, idempotent: bool = True
                 [Dense(4, "tanh"), Dense(2)], "mean_squared_error", np.random.default_rng(1).normal(size=2), spec
             )
     if spec.project is not None:
-        with report.checking("projecting twice is projecting once" if idempotent else "projections are finite"):
+        with report.checking("projecting twice is projecting once" if spec.idempotent else "projections are finite"):
             rows = np.random.default_rng(2).normal(0, 3, (20, 6))
             once = rows.copy()
             for row in once:
@@ -190,7 +188,7 @@ def check_regularizer(regularizer: str | Regularizer, *, idempotent: bool = True
             for row in twice:
                 spec.project(row, *params)
             assert np.isfinite(once).all(), "a projected weight is not finite"
-            if idempotent:
+            if spec.idempotent:
                 _close(twice, once, rows, 1e-9)
     for dtype in TYPES:
         with report.checking(f"compiles for {dtype}, and trains"):
@@ -199,6 +197,7 @@ def check_regularizer(regularizer: str | Regularizer, *, idempotent: bool = True
                 Sequential([Dense(4, "tanh"), Dense(1)]), "mean_squared_error", regularizer=spec, dtype=dtype, seed=0
             )
             trainer.fit(rng.normal(size=(24, 3)), rng.normal(size=24), epochs=3, batch_size=8, progress=False)
+    _check_file(report, spec, [Dense(3, kernel_regularizer=spec)])
     return report.finish()
 
 
@@ -269,8 +268,9 @@ def _check_gradient(layers: list[Any], loss: Any, targets: np.ndarray, regulariz
 
 
 def _check_file(report: Report, spec: Plugin, layers: list[Any]) -> None:
-    """Saved and loaded, if the name is known."""
-    if spec.name not in names("activation") or get("activation", spec.name).with_params(**spec.params) != spec:
+    """Saved and loaded, if a plugin offers it."""
+    known = [entry.spec for _, entry in entries() if (type(entry.spec), entry.spec.name) == (type(spec), spec.name)]
+    if all(replace(each, params=spec.params) != spec for each in known):
         return
     from numbanet.store import load
 

@@ -149,8 +149,8 @@ def numbanet_regularizers() -> Iterable[Regularizer]:
                     params={"strength": 0.001, "a": 1.0}, bounds={**strength, "a": above}),
         Regularizer("weight_elimination", penalty=weight_elimination, derivative=weight_elimination_derivative,
                     params={"strength": 0.001, "scale": 1.0}, bounds={**strength, "scale": above}),
-        Regularizer("proximal_l1", project=proximal_l1, **threshold),
+        Regularizer("proximal_l1", project=proximal_l1, idempotent=False, **threshold),
         Regularizer("hard_threshold", project=hard_threshold, **threshold),
-        Regularizer("proximal_group_lasso", project=proximal_group_lasso, **threshold),
+        Regularizer("proximal_group_lasso", project=proximal_group_lasso, idempotent=False, **threshold),
         Regularizer("hoyer", project=hoyer_projection, params={"sparseness": 0.5}, bounds={"sparseness": "[0, 1)"}),
     )

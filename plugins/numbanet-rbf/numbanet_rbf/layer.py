@@ -10,7 +10,11 @@ import numpy as np
 import numbanet as nn
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from numbanet.graph import Graph
+
+NUMBANET_API = 1
 
 
 class RadialBasis(nn.Layer):
@@ -64,9 +68,22 @@ class RadialBasis(nn.Layer):
         graph.node("numbanet_rbf.kernels:SQUARED_DISTANCE", (self.units,), (centers, scales))
         graph.node("activation", (self.units,), activation=self.function)
 
+    def config(self) -> dict[str, Any]:
+        """Settings. Samples are none: a layer that is made again draws its centers as by default, or gets them."""
+        settings = super().config()
+        if self.center_initializer.name == "from_samples":
+            settings["center_initializer"] = nn.RandomNormal(stddev=1.0)
+        return settings
+
     def label(self) -> str:
         """Name of the function, for the summary."""
         return f" {self.function.name}"
+
+
+@nn.hookimpl
+def numbanet_layers() -> Iterator[type[nn.Layer]]:
+    """What a file with a model may name."""
+    yield RadialBasis
 
 
 def from_samples(X: Any) -> nn.Initializer:

@@ -77,6 +77,13 @@ def test_learns_what_a_linear_model_cannot():
     assert np.mean(model.predict(X).argmax(1) == y) > 0.95
 
 
+def test_saved_and_loaded(tmp_path):
+    X = np.random.default_rng(0).normal(size=(20, 3))
+    model = drawn([RadialBasis(6, "inverse_quadratic", center_initializer=from_samples(X)), nn.Dense(2)], 3, "float32")
+    model.save(tmp_path / "model")
+    np.testing.assert_array_equal(nn.load(tmp_path / "model").predict(X), model.predict(X))
+
+
 def test_settings():
     assert repr(RadialBasis(3, scale=2)).startswith("RadialBasis(units=3, function=")
     assert "radial_gaussian" in nn.Sequential([RadialBasis(3)], input_shape=(2,)).summary()

@@ -166,7 +166,7 @@ def test_compiled_projection(name, dtype):
 
 @pytest.mark.parametrize("name", [*PENALTIES, *PROJECTIONS])
 def test_as_a_plugin(name):
-    check_regularizer(name, idempotent=not name.startswith("proximal"))
+    check_regularizer(name)
 
 
 # -- training -------------------------------------------------------------------------------
