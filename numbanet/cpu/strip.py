@@ -17,7 +17,6 @@ from numbanet.cpu.jit import inline
 from numbanet.cpu.memory import I32, check_bounds, integer
 from numbanet.cpu.tile import Vectors, tile
 
-
 if config.DISABLE_JIT:
 
     def strip(  # type: ignore[no-untyped-def]
