@@ -7,6 +7,7 @@ arguments. An array is a struct of a pointer and two lengths, which compilers ta
 from __future__ import annotations
 
 import ast
+import math
 import re
 import types
 from collections.abc import Callable
@@ -295,7 +296,7 @@ class _Function(Reader):
         if function is abs:
             return (f"labs({texts})", "long") if whole else (f"fabs({texts})", "T")
         twin = re.fullmatch(r"(\w+)_f(32|64)", name)
-        if twin or getattr(np, name, None) is function:  # as in np.sqrt
+        if twin or getattr(math, name, None) is function:
             short = twin[1] if twin else name
             if short in ("degrees", "radians"):
                 factor = 180 / np.pi if short == "degrees" else np.pi / 180

@@ -1,0 +1,93 @@
+"""A network as a function for the user's own CUDA kernels."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+import types
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numba import config
+
+from numbanet.cpu.program import Program, Scales
+from numbanet.export.c.translate import plain
+from numbanet.export.compiled import scalings
+
+if TYPE_CHECKING:
+    from numbanet.model import Sequential
+
+LOCAL = 1 << 19  # bytes of local memory that CUDA gives a thread at most
+
+
+def to_cuda_device(model: Sequential, *, inputs: Any = None, outputs: Any = None) -> Any:
+    """A device function of a network, for one sample a thread.
+
+    Parameters
+    ----------
+    model : Sequential
+        Built; its kernels and formulas, plugins among them, are compiled for the device from the same source.
+    inputs, outputs : Scaling, (mean, scale) or fitted StandardScaler, optional
+        As `to_njit` takes them.
+
+    Returns
+    -------
+    device function of (params, x, out)
+        To be called in ``@cuda.jit`` kernels, with arrays of one axis: the weights, as ``model.parameters`` has them,
+        a sample, and where its outputs go. Nothing is checked there: what is not finite goes through, and arrays
+        must have the right sizes.
+
+    Raises
+    ------
+    ImportError
+        If numba-cuda is not installed, nor CUDA simulated.
+    ValueError
+        If a sample's values don't fit into a thread's local memory of 512 KiB, the model's input shape is not known
+        yet, or a scaling does not fit.
+    """
+    if importlib.util.find_spec("numba_cuda") is None and not config.ENABLE_CUDASIM:
+        raise ImportError("functions for CUDA need numba-cuda: pip install 'numbanet[cuda]'")
+    from numbanet.cuda import target
+
+    graph = model.graph
+    program = Program(graph, model.dtype, scales=Scales(*scalings(graph, inputs, outputs)))
+    size = program.rows * np.dtype(model.dtype).itemsize
+    if size > LOCAL:
+        raise ValueError(f"the values of one sample take {size:,} bytes; a thread has at most {LOCAL:,}")
+    names = {"hyper": np.array(program.hyper or [0.0], model.dtype), **target.names(model.dtype)}
+    text = f"""def predict(params, x, out):
+    work = cuda.local.array({program.rows}, T)
+    for i in range({graph.input.size}):
+        work[{program.place(graph.input)} + i] = x[i]
+"""
+    known: dict[Any, Any] = {}
+    for k, kernel in enumerate(program.passes.kernels):
+        names[f"kernel{k}"], names[f"op{k}"] = _bound(kernel, known), np.array(program.integers(k), np.int64)
+        text += f"    kernel{k}(params, hyper, work, op{k}, 0, {program.rows}, 1, 1)\n"
+    text += f"""    for i in range({graph.output.size}):
+        out[i] = work[{program.output_row} + i]
+"""
+    exec(text, names)
+    return target.device(names["predict"])
+
+
+def _bound(function: Callable[..., Any], known: dict[Any, Any]) -> Any:
+    """A kernel, or what it calls, compiled for the device, with the names that differ there."""
+    from numbanet.cuda import target
+
+    function = plain(function)
+    if function not in known:
+        ours = {"view": target.view, "grid": target.grid, "invoke": target.product}
+        names = dict(function.__globals__)
+        for name in set(function.__code__.co_names) & set(names):
+            value, simd = names[name], re.fullmatch(r"(\w+)_f(32|64)", name)
+            if name in ours:
+                names[name] = ours[name]
+            elif simd:
+                names[name] = target.twin(simd[1])
+            elif hasattr(value, "py_func") or isinstance(value, types.FunctionType):
+                names[name] = _bound(value, known)
+        copy = types.FunctionType(function.__code__, names, function.__name__, function.__defaults__)
+        known[function] = target.device(copy)
+    return known[function]
