@@ -114,7 +114,7 @@ def new_functions(graph: Graph, dtype: str, inputs: Any, outputs: Any) -> Any:
     dtype : str
         Working type.
     inputs, outputs : (ndarray, ndarray) or None
-        Factors and shifts of scalings.
+        As `scalings` of the exporters gives them.
 
     Returns
     -------

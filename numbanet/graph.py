@@ -232,6 +232,12 @@ class Graph:
                         "have none"
                     )
 
+    def check_finite(self, params: np.ndarray) -> None:
+        """Raise ValueError if a parameter is NaN or infinite, as after a training that has diverged."""
+        for p in self.parameters:
+            if not np.isfinite(params[p.offset : p.end]).all():
+                raise ValueError(f"weights '{p.name}' hold NaN or infinity; nothing was written")
+
     @contextmanager
     def within(self, index: int) -> Iterator[None]:
         """While a layer is written."""

@@ -224,7 +224,8 @@ class _Text(Reader):
             value = self.resolve(node)
         except FormulaError:
             return plain
-        if isinstance(value, types.FunctionType) and value.__module__.partition(".")[0] not in LIBRARIES:
+        value = getattr(value, "py_func", value)  # a helper may be compiled
+        if isinstance(value, types.FunctionType) and (value.__module__ or "").partition(".")[0] not in LIBRARIES:
             return _formula(value, self.outer)
         if isinstance(value, types.BuiltinFunctionType):  # by whatever name it was imported
             return f"{value.__module__}.{value.__qualname__}"

@@ -51,6 +51,7 @@ def save(model: Sequential, path: str | os.PathLike[str], *, samples: Any = None
     from safetensors.numpy import save as serialize
 
     model.graph.check_masks(model.parameters)  # else it could not be read again
+    model.graph.check_finite(model.parameters)
     packed = _pack(model.layers)
     description = {
         "layers": packed,

@@ -1,6 +1,7 @@
 """Networks in C, compiled with the system's compiler, against the model's own predictions."""
 
 import ctypes
+import math
 import shutil
 import subprocess
 
@@ -73,9 +74,13 @@ def clipped_parabola(x, width):
     return max(total, -width) if abs(x) < 2 else math_free(x)
 
 
-def math_free(x):
-    """A helper."""
-    return x // 1.5 + x % 1.5
+def math_free(short):
+    """A helper, with names that C has taken, or can't say."""
+    β = short // 1.5
+    tanh = math.tanh(short % 1.5) + ((short > 0 and β) or 0.5)
+    if tanh > 1:
+        return 0.5 * tanh
+    return tanh > 0
 
 
 def test_a_plugin_of_ones_own(tmp_path):
@@ -109,8 +114,18 @@ def test_bad_samples(tmp_path):
     status, out = call(function, [3, 0, 10, 3], (2,), "float32")
     assert status == 0
     close(out, model.predict([[3, 0, 10, 3]])[0], "float32")
-    for wrong in (11, -1):
+    for wrong in (11, -1, 0.5):
         assert call(function, [3, 0, wrong, 3], (2,), "float32")[0] == 1
+
+
+def test_weights_that_are_not_finite(tmp_path):
+    model, _ = drawn("dense")
+    model.parameters[3] = np.inf
+    with pytest.raises(ValueError, match=r"0\.kernel.*NaN or infinity"):
+        to_c(model, tmp_path / "network.c")
+    with pytest.raises(ValueError, match=r"0\.kernel.*NaN or infinity"):
+        model.save(tmp_path / "model.numbanet")
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("name", ["", "2nd", "a b", "naïve", "x;y"])

@@ -138,15 +138,19 @@ def loss_kernel(plugin: Loss, dtype: str) -> tuple[Any, int]:
 
 @kernel
 def scale(params, hyper, work, op, base, stride, blocks, lanes):
-    """z = factor x + shift for each element; op: x, z, elements, hyper: factors, and shifts (or -1)."""
+    """z = (x + before) factor + after for each element.
+
+    Op: x, z, elements, hyper: before (or -1), factor, after (or -1).
+    """
     for i in range(blocks):
         x = grid(work, base + i * stride + op[1] * lanes, op[3], lanes)
         z = grid(work, base + i * stride + op[2] * lanes, op[3], lanes)
         for j in range(op[3]):
-            factor = hyper[op[4] + j]
-            shift = hyper[op[5] + j] if op[5] >= 0 else factor - factor
+            factor = hyper[op[5] + j]
+            before = hyper[op[4] + j] if op[4] >= 0 else factor - factor
+            after = hyper[op[6] + j] if op[6] >= 0 else factor - factor
             for lane in range(lanes):
-                z[j, lane] = factor * x[j, lane] + shift
+                z[j, lane] = (x[j, lane] + before) * factor + after
 
 
 @kernel

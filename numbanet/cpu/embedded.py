@@ -9,43 +9,15 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import config, types
-from numba.core import cgutils
-from numba.extending import intrinsic
 
 from numbanet.cpu.inlined import checked, define
 from numbanet.cpu.jacobian import Jacobian
 from numbanet.cpu.jit import inline
-from numbanet.cpu.memory import aligned, integer, view, writable
+from numbanet.cpu.memory import aligned, resident, view, writable
 from numbanet.cpu.predictor import Predictor
 from numbanet.cpu.threads import atomic_swap, give_way
 
 LINE = 8  # integers of a cache line
-
-
-def resident(array: np.ndarray) -> Any:
-    """A function that gives compiled code an array where it lies, which must live as long as the function."""
-    if config.DISABLE_JIT:
-        return lambda: array
-
-    @intrinsic
-    def there(typing):  # type: ignore[no-untyped-def,misc]
-        """The array."""
-        kind = types.Array(getattr(types, str(array.dtype)), 1, "C")
-
-        def codegen(context, builder, sig, args):
-            result = context.make_array(kind)(context, builder)
-            address = context.add_dynamic_addr(builder, array.ctypes.data, info="numbanet")
-            result.data = builder.bitcast(address, result.data.type)
-            result.nitems, result.itemsize = integer(array.size), integer(array.itemsize)
-            result.shape, result.strides = (cgutils.pack_array(builder, [n]) for n in (result.nitems, result.itemsize))
-            result.meminfo = cgutils.get_null_value(result.meminfo.type)
-            result.parent = cgutils.get_null_value(result.parent.type)
-            return result._getvalue()
-
-        return kind(), codegen
-
-    return there
 
 
 @inline
@@ -87,8 +59,10 @@ def embed(name: str, x: str, kernel: Any, owner: Predictor | Jacobian, outputs: 
     params, {x}, out = as_vector_like(params, like), as_vector_like({x}, like), as_vector_like(writable(out), like)
 {checked(name, owner.graph, outputs, x)}    slot = borrow(taken())
     work = view(pool(), slot * {owner.size}, {owner.size})
-    finite = kernel(params, work, {x}, samples, out, {plan})
-    give_back(taken(), slot)
+    try:
+        finite = kernel(params, work, {x}, samples, out, {plan})
+    finally:
+        give_back(taken(), slot)
     if not finite:
         raise ValueError("{name}: {x} holds NaN or infinity")
 """

@@ -244,7 +244,7 @@ def one_hot(params, hyper, work, op, base, stride, blocks, lanes):
 def all_finite(work, at, size):
     """Whether a part of a block is finite."""
     values = view(work, at, size)
-    zero = total = values[0] - values[0]
+    bad = 0
     for i in range(size):
-        total += values[i] * zero
-    return total == total
+        bad += values[i] - values[i] != 0  # a sum of the values could overflow
+    return bad == 0

@@ -13,7 +13,7 @@ from numba.extending import intrinsic
 
 I32, I64 = ir.IntType(32), ir.IntType(64)
 NOT_A_VECTOR = "expected an array with one axis or a C-contiguous one, got {}; np.ascontiguousarray makes one"
-READ_ONLY = "expected an array for the results, got one that is read-only"
+NO_RESULTS = "expected an array of float32 or float64 for the results, which may be written, got {}"
 NOT_LIKE = "expected a C-contiguous array of the model's {}, got {}; np.ascontiguousarray(x, dtype) makes one"
 
 
@@ -79,9 +79,10 @@ if config.DISABLE_JIT:
         return array.reshape(-1)
 
     def writable(array: np.ndarray) -> np.ndarray:
-        """The array, if it may be written."""
-        if not array.flags.writeable:
-            raise TypeError(READ_ONLY)
+        """The array, if results may be written into it."""
+        if not array.flags.writeable or array.dtype.kind != "f":
+            kind = "one that is read-only" if not array.flags.writeable else f"one of {array.dtype}"
+            raise TypeError(NO_RESULTS.format(kind))
         return array
 
     def as_vector_like(array: np.ndarray, like: np.ndarray) -> np.ndarray:
@@ -164,9 +165,9 @@ else:
 
     @intrinsic
     def writable(typing, array):  # type: ignore[no-untyped-def,misc]
-        """The array, if it may be written."""
-        if isinstance(array, types.Array) and not array.mutable:
-            raise TypingError(READ_ONLY)
+        """The array, if results may be written into it."""
+        if not isinstance(array, types.Array) or not array.mutable or not isinstance(array.dtype, types.Float):
+            raise TypingError(NO_RESULTS.format(array))
         return array(array), lambda context, builder, sig, args: args[0]
 
     def _flatten(context: Any, builder: Any, sig: Any, args: Any) -> Any:
@@ -185,3 +186,24 @@ else:
         result.shape, result.strides = (cgutils.pack_array(builder, [n]) for n in (size, itemsize))
         result.meminfo = cgutils.get_null_value(result.meminfo.type)
         result.parent = cgutils.get_null_value(result.parent.type)
+
+
+def resident(array: np.ndarray) -> Any:
+    """A function that gives compiled code an array where it lies, which must live as long as the function."""
+    if config.DISABLE_JIT:
+        return lambda: array
+
+    @intrinsic
+    def there(typing):  # type: ignore[no-untyped-def,misc]
+        """The array."""
+        kind = types.Array(getattr(types, str(array.dtype)), 1, "C")
+
+        def codegen(context, builder, sig, args):
+            result = context.make_array(kind)(context, builder)
+            address = context.add_dynamic_addr(builder, array.ctypes.data, info="numbanet")
+            _describe(result, builder.bitcast(address, result.data.type), integer(array.size), kind)
+            return result._getvalue()
+
+        return kind(), codegen
+
+    return there

@@ -19,12 +19,14 @@ from numbanet.spec import Loss
 
 @dataclass(frozen=True)
 class Scales:
-    """What inputs and outputs are multiplied by, and what is then added, each an array with all elements.
+    """Linear changes of units, of arrays with an element for each of a sample, or of an output.
 
     Attributes
     ----------
-    inputs, outputs : (ndarray, ndarray) or None
-        Factors and shifts.
+    inputs : (ndarray, ndarray) or None
+        What is subtracted, and the factors that follow.
+    outputs : (ndarray, ndarray) or None
+        Factors, and what is then added.
     """
 
     inputs: tuple[np.ndarray, np.ndarray] | None = None
@@ -95,14 +97,16 @@ class Program:
         self.slopes: dict[Value, int] = {}
         self.kept: dict[Node, tuple[int, ...]] = {}  # what a node's way back needs of its way forward
         self._scratch: list[tuple[list[int], int, int]] = []
-        scales = scales or Scales()
+        self.scales = scales = scales or Scales()
         if scales.inputs:
-            self.scale(scales.inputs, self.place(graph.input), self.place(graph.input))
+            mean, factor = scales.inputs
+            self.scale(-mean, factor, None, self.place(graph.input), self.place(graph.input))
         self.forward()
         self.output_row = self.place(graph.output)
         if scales.outputs:
             self.output_row = self.reserve(graph.output.size)
-            self.scale(scales.outputs, self.place(graph.output), self.output_row)
+            factor, mean = scales.outputs
+            self.scale(None, factor, mean, self.place(graph.output), self.output_row)
         self.forward_rows = len(self.passes.rows)
         self.target_columns = self.target_row = self.weight_row = self.total_row = 0
         if loss is not None:
@@ -208,16 +212,17 @@ class Program:
         """Backward operations of all nodes, and of scales."""
         slope = self.slope(self.graph.output)
         if scales.outputs:
-            self.scale((scales.outputs[0], None), slope, slope)
+            self.scale(None, scales.outputs[0], None, slope, slope)
         self.go_back(self.graph.nodes)
         slope = self.slope(self.graph.input)
         if scales.inputs:
-            self.scale((scales.inputs[0], None), slope, slope)
+            self.scale(None, scales.inputs[1], None, slope, slope)
 
-    def scale(self, formula: tuple[np.ndarray, np.ndarray | None], x: int, z: int) -> None:
-        """z = factor x + shift for each element."""
-        factor, shift = formula
-        places = [-1 if n is None else append(self.hyper, dict(enumerate(n.tolist()))) for n in (factor, shift)]
+    def scale(self, before: np.ndarray | None, factor: np.ndarray, after: np.ndarray | None, x: int, z: int) -> None:
+        """z = (x + before) factor + after for each element."""
+        places = [
+            -1 if n is None else append(self.hyper, dict(enumerate(n.tolist()))) for n in (before, factor, after)
+        ]
         self.passes.add(elementwise.scale, x, z, factor.size, *places)
 
     def add_loss(self, loss: Loss, classes: bool) -> None:

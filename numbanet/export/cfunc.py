@@ -83,28 +83,36 @@ def to_cfunc(model: Sequential, signature: str = "array", *, inputs: Any = None,
     real = getattr(types, model.dtype)
     dtype = params.dtype
 
+    vocabulary = model.graph.vocabulary
+
     @njit
-    def run(sample, result):
+    def run(x, result):
         """Predict, or give NaN; C has no exceptions."""
-        if np.isfinite(sample).all():
-            predict(params, sample, result)
-        else:
-            result[:] = np.nan
+        sample, fine = np.empty(size, dtype), True  # in the model's type, which may make a number infinite
+        for i in range(size):
+            sample[i] = x[i]
+            fine = fine and np.isfinite(sample[i])
+            fine = fine and (vocabulary == 0 or (0 <= x[i] < vocabulary and x[i] == np.floor(x[i])))
+        outputs = np.full(units, np.nan, dtype)
+        if fine:
+            predict(params, sample, outputs)
+        for i in range(units):
+            result[i] = outputs[i]
 
     def array(x, out):
         run(carray(x, size), carray(out, units))
 
     def integrand(n, x, data):
-        result = np.full(1, np.nan, dtype)
+        result = np.full(1, np.nan)
         if n == size:
             run(carray(x, size), result)
-        return float(result[0])
+        return result[0]
 
     def filter_(x, n, out, data):
-        result = np.full(1, np.nan, dtype)
+        result = carray(out, 1)
+        result[0] = np.nan
         if n == size:
             run(carray(x, size), result)
-        out[0] = result[0]
         return 1
 
     numbers, elements = types.CPointer(types.float64), types.CPointer(real)

@@ -43,7 +43,7 @@ Factors = tuple[np.ndarray, np.ndarray] | None
 
 
 def scalings(graph: Graph, inputs: Any, outputs: Any) -> tuple[Factors, Factors]:
-    """Factors and shifts of inputs and outputs.
+    """What is subtracted from inputs and their factors, factors of outputs and what is added to them.
 
     Parameters
     ----------
@@ -55,7 +55,7 @@ def scalings(graph: Graph, inputs: Any, outputs: Any) -> tuple[Factors, Factors]
     Returns
     -------
     before, behind : (ndarray, ndarray) or None
-        Each with an element for every element of a sample, or of an output.
+        Means and factors, factors and means: each with an element for every element of a sample, or of an output.
 
     Raises
     ------
@@ -67,7 +67,7 @@ def scalings(graph: Graph, inputs: Any, outputs: Any) -> tuple[Factors, Factors]
         if graph.vocabulary:
             raise ValueError("inputs: indices of an Embedding can't be scaled")
         mean, scale = _scaling("inputs", inputs, graph.input.shape)
-        before = 1 / scale, -mean / scale
+        before = mean, 1 / scale
     if outputs is not None:
         mean, scale = _scaling("outputs", outputs, graph.output.shape)
         behind = scale, mean
@@ -119,9 +119,10 @@ class CompiledModel:
 
     Notes
     -----
-    ``predict`` and ``jacobian`` of a network that needs no more than 128 KiB become part of the caller's
-    code. Larger networks, and ``predict_batch``, call numbanet's kernels where they are in this
-    process, so Numba can't keep the caller on disk (``cache=True`` warns).
+    ``predict`` and ``jacobian`` of a network that needs no more than 128 KiB, has no convolutions and no more
+    than 262,144 multiplications become part of the caller's code. Larger networks, whose samples must have the
+    model's dtype, and ``predict_batch`` call numbanet's kernels where they are in this process. Numba does not keep
+    a caller on disk (``cache=True`` warns): it would not notice that the network is another.
     """
 
     def __init__(self, model: Sequential, inputs: Any = None, outputs: Any = None) -> None:

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import importlib.util
-import re
-import types
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numba import config
 
+from numbanet.cpu import jit, memory
 from numbanet.cpu.program import Program, Scales
-from numbanet.export.c.translate import plain
+from numbanet.cpu.rebind import rebind, twin
 from numbanet.export.compiled import scalings
 
 if TYPE_CHECKING:
@@ -63,7 +61,8 @@ def to_cuda_device(model: Sequential, *, inputs: Any = None, outputs: Any = None
 """
     known: dict[Any, Any] = {}
     for k, kernel in enumerate(program.passes.kernels):
-        names[f"kernel{k}"], names[f"op{k}"] = _bound(kernel, known), np.array(program.integers(k), np.int64)
+        names[f"kernel{k}"] = rebind(kernel, _on_the_device, target.device, known, every=True)
+        names[f"op{k}"] = np.array(program.integers(k), np.int64)
         text += f"    kernel{k}(params, hyper, work, op{k}, 0, {program.rows}, 1, 1)\n"
     text += f"""    for i in range({graph.output.size}):
         out[i] = work[{program.output_row} + i]
@@ -72,22 +71,13 @@ def to_cuda_device(model: Sequential, *, inputs: Any = None, outputs: Any = None
     return target.device(names["predict"])
 
 
-def _bound(function: Callable[..., Any], known: dict[Any, Any]) -> Any:
-    """A kernel, or what it calls, compiled for the device, with the names that differ there."""
+def _on_the_device(value: Any) -> Any:
+    """What stands there for a function of the CPU's, or None."""
     from numbanet.cuda import target
 
-    function = plain(function)
-    if function not in known:
-        ours = {"view": target.view, "grid": target.grid, "invoke": target.product}
-        names = dict(function.__globals__)
-        for name in set(function.__code__.co_names) & set(names):
-            value, simd = names[name], re.fullmatch(r"(\w+)_f(32|64)", name)
-            if name in ours:
-                names[name] = ours[name]
-            elif simd:
-                names[name] = target.twin(simd[1])
-            elif hasattr(value, "py_func") or isinstance(value, types.FunctionType):
-                names[name] = _bound(value, known)
-        copy = types.FunctionType(function.__code__, names, function.__name__, function.__defaults__)
-        known[function] = target.device(copy)
-    return known[function]
+    ours = ((memory.view, target.view), (memory.grid, target.grid), (jit.invoke, target.product))
+    for here, there in ours:
+        if value is here:
+            return there
+    name = twin(value)
+    return None if name is None else target.twin(name)

@@ -11,7 +11,8 @@ import numpy as np
 
 import numbanet
 from numbanet.cpu.program import Program, Scales
-from numbanet.export.c.translate import Translator, plain
+from numbanet.cpu.rebind import plain
+from numbanet.export.c.translate import Translator
 from numbanet.export.compiled import scalings
 
 if TYPE_CHECKING:
@@ -107,11 +108,13 @@ def to_c(
     FormulaError
         If a formula, or a kernel of a plugin's layer, uses what C has not; the message names its file and line.
     ValueError
-        If the name is none in C, the model's input shape is not known yet, or a scaling does not fit.
+        If the name is none in C, a weight is not finite, the model's input shape is not known yet, or a scaling does
+        not fit.
     """
     if not re.fullmatch(r"[A-Za-z_]\w*", name, re.ASCII):
         raise ValueError(f"name must be one that C allows, such as 'network', got {name!r}")
     graph = model.graph
+    graph.check_finite(model.parameters)
     program = Program(graph, model.dtype, scales=Scales(*scalings(graph, inputs, outputs)))
     translator = Translator()
     calls, tables = "", ""
@@ -121,7 +124,7 @@ def to_c(
         calls += f"    {function}(params, hyper, work, op{k}, 0, {program.rows}, 1, 1);\n"
     constants = np.array(program.hyper or [0.0], model.dtype)
     first, size, units = program.place(graph.input), graph.input.size, graph.output.size
-    limits = f"x[i] < 0 || x[i] >= {graph.vocabulary}" if graph.vocabulary else "0"
+    limits = f"x[i] < 0 || x[i] >= {graph.vocabulary} || x[i] != floor(x[i])" if graph.vocabulary else "0"
     real = {"float32": "float", "float64": "double"}[model.dtype]
     head = HEAD.format(
         name=name, version=numbanet.__version__, real=real, inputs=size, outputs=units,

@@ -16,6 +16,8 @@ from typing import Any
 import numpy as np
 
 from numbanet._source import FormulaError, Reader
+from numbanet.cpu import jit, memory
+from numbanet.cpu.rebind import plain, twin
 
 Typed = tuple[str, str]  # an expression in C, and its type: "T", "long", "array" or "ints"
 NAMES = {"gamma": "tgamma", "max": "larger", "min": "smaller"}  # of functions that C calls otherwise
@@ -50,32 +52,33 @@ class Translator:
         return self.known[key]
 
 
-def plain(function: Any) -> types.FunctionType:
-    """What Numba, or NumPy's error state, has wrapped."""
-    function = getattr(function, "py_func", function)
-    return getattr(function, "__wrapped__", function)
-
-
 class _Function(Reader):
     def __init__(self, owner: Translator, function: types.FunctionType, name: str, kinds: tuple[str, ...]) -> None:
         super().__init__(function)
         self.owner, self.name = owner, name
         self.kinds = dict(zip(self.arguments, kinds, strict=True))
         self.locals: dict[str, str] = {}
+        self.variables: dict[str, int] = {}
         self.result = "void"
 
     def define(self) -> Typed:
         body = "".join(self.statement(s, "    ") for s in self.statements())
-        arguments = ", ".join(f"{_c_type(self.kinds[a])} {a}" for a in self.arguments)
+        arguments = ", ".join(f"{_c_type(self.kinds[a])} {self.own(a)}" for a in self.arguments)
         blank = {"array": " = {0, 0, 0}"}
         variables = "".join(
-            f"    {_c_type(kind)} {name}{blank.get(kind, ' = 0')};\n" for name, kind in self.locals.items()
+            f"    {_c_type(kind)} {self.own(name)}{blank.get(kind, ' = 0')};\n" for name, kind in self.locals.items()
         )
         silent = [*self.arguments, *(name for name, kind in self.locals.items() if kind == "ints")]
-        unused = "".join(f"    (void){a};\n" for a in silent)  # no warnings of what a kernel doesn't need here
+        unused = "".join(f"    (void){self.own(a)};\n" for a in silent)  # no warnings of what isn't needed here
         head = f"static inline {_c_type(self.result)} {self.name}({arguments})"
         self.owner.text.append(f"{head}\n{{\n{variables}{unused}{body}}}\n")
         return self.name, self.result
+
+    def own(self, name: str) -> str:
+        """A variable's name in C, where many that Python allows are taken, or can't be written."""
+        self.variables.setdefault(name, len(self.variables))
+        plainly = name if re.fullmatch(r"\w+", name, re.ASCII) else ""
+        return f"v{self.variables[name]}_{plainly}".rstrip("_")
 
     # -- statements ---------------------------------------------------------------------
 
@@ -103,7 +106,8 @@ class _Function(Reader):
     def write_Return(self, node: ast.Return, indent: str) -> str:
         if node.value is None:
             return f"{indent}return;\n"
-        text, self.result = self.value(node.value)
+        text, kind = self.value(node.value)
+        self.result = "T" if "T" in (kind, self.result) else kind
         return f"{indent}return {text};\n"
 
     def write_If(self, node: ast.If, indent: str) -> str:
@@ -126,8 +130,8 @@ class _Function(Reader):
         steps = [self.value(a)[0] for a in call.args]
         start, stop = ("0", steps[0]) if len(steps) == 1 else steps[:2]
         step = steps[2] if len(steps) == 3 else "1"
-        i = node.target.id
-        self.declare(node, i, "long")
+        self.declare(node, node.target.id, "long")
+        i = self.own(node.target.id)
         return f"{indent}for ({i} = {start}; {i} < {stop}; {i} += {step}) {self.block(node.body, indent)}"
 
     def write_Assign(self, node: ast.Assign, indent: str) -> str:
@@ -147,14 +151,15 @@ class _Function(Reader):
         values = self.elements(node.value)
         if len(values) != len(target.elts):
             raise self.refuse(node)
-        names = {n.id for n in ast.walk(target) if isinstance(n, ast.Name)}
+        names = {self.own(n.id) for n in ast.walk(target) if isinstance(n, ast.Name)}
         read = {word for text, _ in values[1:] for word in re.findall(r"[A-Za-z_]\w*", text)}
         lines = ""
         if names & read:  # as where two are swapped
             for k, (text, kind) in enumerate(values):
-                self.declare(node, f"held{k}_{kind}", kind)
-                lines += f"{indent}held{k}_{kind} = {text};\n"
-                values[k] = f"held{k}_{kind}", kind
+                name = f"{k} of {kind}"  # no name in Python
+                self.declare(node, name, kind)
+                lines += f"{indent}{self.own(name)} = {text};\n"
+                values[k] = self.own(name), kind
         pairs = zip(target.elts, values, strict=True)
         return lines + "".join(self.store(node, place, text, kind, indent) for place, (text, kind) in pairs)
 
@@ -180,7 +185,7 @@ class _Function(Reader):
         """Statement that gives a target a value."""
         if isinstance(target, ast.Name):
             self.declare(node, target.id, kind)
-            return f"{indent}{target.id} = {text};\n"
+            return f"{indent}{self.own(target.id)} = {text};\n"
         if isinstance(target, ast.Subscript):
             if isinstance(target.slice, ast.Slice):
                 if target.slice.lower or target.slice.upper or target.slice.step:
@@ -212,10 +217,8 @@ class _Function(Reader):
         raise self.refuse(node)
 
     def read_Name(self, node: ast.Name) -> Typed:
-        if node.id in self.kinds:
-            return node.id, self.kinds[node.id]
-        if node.id in self.locals:
-            return node.id, self.locals[node.id]
+        if node.id in self.kinds or node.id in self.locals:
+            return self.own(node.id), self.kinds.get(node.id) or self.locals[node.id]
         value = self.resolve(node)
         if isinstance(value, (bool, int, np.integer)):
             return str(int(value)), "long"
@@ -259,6 +262,13 @@ class _Function(Reader):
         return f"({left} {self.operator(node, node.op)} {right})", kind
 
     def read_BoolOp(self, node: ast.BoolOp) -> Typed:
+        values = [self.value(v) for v in node.values]
+        if any(kind == "T" for _, kind in values):  # the operand that decides, not whether it does
+            chosen = values[-1][0]
+            for text, _ in reversed(values[:-1]):
+                yes, no = (chosen, text) if isinstance(node.op, ast.And) else (text, chosen)
+                chosen = f"({text} ? {yes} : {no})"
+            return chosen, "T"
         return "(" + f" {self.operator(node, node.op)} ".join(self.value(v)[0] for v in node.values) + ")", "long"
 
     def read_Compare(self, node: ast.Compare) -> Typed:
@@ -277,11 +287,12 @@ class _Function(Reader):
         if function in (np.float32, np.float64, float):
             return f"(T)({self.value(node.args[0])[0]})", "T"
         name = str(getattr(function, "__name__", ""))
-        if name == "invoke":  # of the matrix product, which is a function in C; its last argument is of no use there
+        if function is jit.invoke:  # of the matrix product; its last argument is of no use in C
             return f"product({', '.join(self.value(a)[0] for a in node.args[1:-1])})", "void"
         arguments = [self.value(a) for a in node.args]
         texts = ", ".join(text for text, _ in arguments)
-        if name in ("view", "grid"):
+        if function in (memory.view, memory.grid):
+            name = "view" if function is memory.view else "grid"
             return (f"{name}({texts})", "array") if arguments[0][1] == "array" else (arguments[0][0], "ints")
         whole = all(kind == "long" for _, kind in arguments)
         if function in (int, bool):
@@ -295,9 +306,8 @@ class _Function(Reader):
             return chosen, "long" if whole else "T"
         if function is abs:
             return (f"labs({texts})", "long") if whole else (f"fabs({texts})", "T")
-        twin = re.fullmatch(r"(\w+)_f(32|64)", name)
-        if twin or getattr(math, name, None) is function:
-            short = twin[1] if twin else name
+        short = twin(function) or (name if getattr(math, name, None) is function else "")
+        if short:
             if short in ("degrees", "radians"):
                 factor = 180 / np.pi if short == "degrees" else np.pi / 180
                 return f"(({texts}) * (T){factor!r})", "T"
