@@ -6,9 +6,8 @@ rows; when all have, every worker puts the tails together, in the same order.
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
+from numpy import sqrt
 
 from numbanet.cpu.jit import inline, kernel
 from numbanet.cpu.memory import grid, view
@@ -114,7 +113,7 @@ def layer_forward(params, hyper, work, op, base, stride, blocks, lanes):
             for lane in range(lanes):
                 inverse[lane] += z[c, lane] * z[c, lane] * share
         for lane in range(lanes):
-            inverse[lane] = np.float32(1) / math.sqrt(inverse[lane])
+            inverse[lane] = np.float32(1) / sqrt(inverse[lane])
         for c in range(op[4]):
             for lane in range(lanes):
                 z[c, lane] *= inverse[lane]
@@ -194,7 +193,7 @@ def _merge(work, base, stride, op, epsilon):
             count += more
             middle += shift * more / count
         mean[c], variance[c] = middle, squares / count
-        inverse[c] = 1 / math.sqrt(squares / count + epsilon)
+        inverse[c] = 1 / sqrt(squares / count + epsilon)
 
 
 @kernel
@@ -273,7 +272,7 @@ def moving_forward(params, hyper, work, op, base, stride, blocks, lanes):
     positions, channels, means = op[2], op[3], op[4]
     inverse = view(work, base + op[7] * lanes, channels)
     for c in range(channels):
-        inverse[c] = np.float32(1) / math.sqrt(params[means + channels + c] + hyper[op[6]])
+        inverse[c] = np.float32(1) / sqrt(params[means + channels + c] + hyper[op[6]])
     for i in range(blocks * positions):
         block, p = base + i // positions * stride, i % positions
         x = grid(work, block + (op[1] + p * channels) * lanes, channels, lanes)
@@ -292,6 +291,6 @@ def moving_backward(params, hyper, work, op, base, stride, blocks, lanes):
         block, p = base + i // positions * stride, i % positions
         dz = grid(work, block + (op[1] + p * channels) * lanes, channels, lanes)
         for c in range(channels):
-            inverse = np.float32(1) / math.sqrt(params[means + channels + c] + hyper[op[5]])
+            inverse = np.float32(1) / sqrt(params[means + channels + c] + hyper[op[5]])
             for lane in range(lanes):
                 dz[c, lane] *= inverse

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -75,7 +76,9 @@ def _on_the_device(value: Any) -> Any:
     """What stands there for a function of the CPU's, or None."""
     from numbanet.cuda import target
 
-    ours = ((memory.view, target.view), (memory.grid, target.grid), (jit.invoke, target.product))
+    ours = (
+        (memory.view, target.view), (memory.grid, target.grid), (jit.invoke, target.product), (np.sqrt, math.sqrt)
+    )  # fmt: skip
     for here, there in ours:
         if value is here:
             return there

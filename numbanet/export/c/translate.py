@@ -306,7 +306,7 @@ class _Function(Reader):
             return chosen, "long" if whole else "T"
         if function is abs:
             return (f"labs({texts})", "long") if whole else (f"fabs({texts})", "T")
-        short = twin(function) or (name if getattr(math, name, None) is function else "")
+        short = twin(function) or (name if function in (getattr(math, name, None), np.sqrt) else "")
         if short:
             if short in ("degrees", "radians"):
                 factor = 180 / np.pi if short == "degrees" else np.pi / 180
