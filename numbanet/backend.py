@@ -8,9 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from numbanet.devices import chosen
 from numbanet.graph import Graph
-
-DEVICES = ("cpu",)
 
 
 @contextmanager
@@ -31,7 +30,9 @@ def available_threads() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def new_engine(graph: Graph, *arguments: Any, dtype: str, threads: int | None, classes: bool, **options: Any) -> Any:
+def new_engine(
+    graph: Graph, *arguments: Any, dtype: str, threads: int | None, classes: bool, device: Any = "cpu", **options: Any
+) -> Any:
     """Engine that trains a model; its kernels are ready.
 
     Parameters
@@ -46,6 +47,8 @@ def new_engine(graph: Graph, *arguments: Any, dtype: str, threads: int | None, c
         Threads at most; one a core where None.
     classes : bool
         Whether targets are class labels.
+    device : str or CUDA
+        Where to train.
     **options
         Of the engine.
 
@@ -54,6 +57,11 @@ def new_engine(graph: Graph, *arguments: Any, dtype: str, threads: int | None, c
     Engine
         Of the backend.
     """
+    choice = chosen(device)
+    if choice is not None:
+        from numbanet.cuda.engine import DeviceEngine
+
+        return DeviceEngine(graph, *arguments, dtype=dtype, threads=1, choice=choice, **options)
     from numbanet.cpu.engine import Engine
 
     engine = Engine(graph, *arguments, dtype=dtype, threads=threads or available_threads(), **options)

@@ -5,13 +5,14 @@ from __future__ import annotations
 import secrets
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
-from numbanet.backend import DEVICES, available_threads, new_engine, new_predictor
+from numbanet.backend import available_threads, new_engine, new_predictor
 from numbanet.checks import nonnegative_int, positive_int
 from numbanet.data import Targets, as_features, as_samples, as_targets, as_weights
+from numbanet.devices import CUDA, chosen
 from numbanet.graph import Graph
 from numbanet.model import Sequential
 from numbanet.registry import get
@@ -32,7 +33,7 @@ class Objective:
         dtype: str,
         threads: int | None,
         seed: int | None,
-        device: str,
+        device: str | CUDA,
         deterministic: bool,
     ) -> None:
         if not isinstance(model, Sequential):
@@ -48,8 +49,8 @@ class Objective:
         self.dtype = known.get(dtype, str(dtype))
         if self.dtype not in known:
             raise ValueError(f"dtype must be 'float32' or 'float64', got {dtype!r}")
-        if device not in DEVICES:
-            raise ValueError(f"device must be one of {', '.join(DEVICES)}; got {device!r}")
+        chosen(device)
+        self.device = device
         if isinstance(metrics, (str, Metric)):
             metrics = [metrics]
         self.metrics: list[Metric] = [self._metric(metric) for metric in metrics]
@@ -59,6 +60,7 @@ class Objective:
             raise ValueError(f"seed must be below 2**63, got {seed}")
         self.deterministic = bool(deterministic)
         self._engine: Any = None
+        self._carried: Any = None  # what the optimiser remembers on its way to another device
         self._link: Any = None
 
     def _metric(self, metric: str | Metric) -> Metric:
@@ -222,8 +224,38 @@ class Objective:
         if self._engine is None or self._engine.graph is not self.model.graph:
             self._engine = new_engine(
                 self.model.graph, self.loss, self.optimizer, self.schedule, self.regularizer, dtype=self.dtype,
-                threads=self.threads, classes=classes, deterministic=self.deterministic,
+                threads=self.threads, classes=classes, deterministic=self.deterministic, device=self.device,
             )  # fmt: skip
+            if self._carried is not None:
+                self._engine.restore(*self._carried)
+                self._carried = None
+
+    def to(self, device: str | CUDA) -> Self:
+        """Go on on another device, with the same weights and all that the optimiser remembers.
+
+        Parameters
+        ----------
+        device : {"cpu", "cuda", "auto"} or CUDA
+            Where to go on.
+
+        Returns
+        -------
+        Objective
+            Itself.
+
+        Raises
+        ------
+        ValueError
+            If there is no such device.
+        RuntimeError
+            If the GPU is wanted and can't be used.
+        """
+        chosen(device)
+        self.device = device
+        if self._engine is not None:
+            self._carried = *self._engine.memory(), self._engine.steps_done
+            self._engine = None
+        return self
 
     @contextmanager
     def on_threads(self, count: int) -> Iterator[None]:

@@ -16,7 +16,6 @@ import numpy as np
 import numbanet
 import numbanet.layers as layers_module
 from numbanet.arrays import TYPES, arrays_of, check_arrays, check_samples, scaling, weights
-from numbanet.backend import DEVICES
 from numbanet.graph import Graph
 from numbanet.layers import Layer
 from numbanet.model import Sequential
@@ -106,8 +105,8 @@ def load(path: str | os.PathLike[str] | bytes, *, device: str = "cpu") -> Sequen
     RuntimeWarning
         If a plugin has another version than when the model was saved, and the same formulas.
     """
-    if device not in DEVICES:
-        raise ValueError(f"device must be one of {', '.join(DEVICES)}; got {device!r}")
+    if device != "cpu":
+        raise ValueError(f"device must be 'cpu', where models live; a Trainer takes device='cuda'. Got {device!r}")
     try:
         return _read(open_tensors(path))
     except FormatError as error:

@@ -18,6 +18,7 @@ from numbanet.callbacks import Callback
 from numbanet.checkpoint import recall
 from numbanet.checks import positive_float, positive_int
 from numbanet.data import Targets
+from numbanet.devices import CUDA
 from numbanet.graph import Graph
 from numbanet.history import History
 from numbanet.model import Sequential
@@ -51,8 +52,8 @@ class Trainer(Resumable):
         Threads at most; one for each core by default. Small steps use fewer.
     seed : int or None, optional
         Decides the first weights, the order of samples and the noise of layers; None draws one.
-    device : {"cpu"}, optional
-        Where to train.
+    device : {"cpu", "cuda", "auto"} or CUDA, optional
+        Where to train; "auto" takes the GPU if it can be used.
     deterministic : bool, optional
         Whether any number of threads must give the same bits.
 
@@ -69,6 +70,8 @@ class Trainer(Resumable):
     ------
     ValueError, TypeError
         If a name is unknown or an argument can't be used.
+    RuntimeError
+        If the GPU is wanted and can't be used.
     """
 
     penalized = False  # whether penalties are divided by a batch's samples, and part of the losses
@@ -84,7 +87,7 @@ class Trainer(Resumable):
         dtype: str = "float32",
         threads: int | None = None,
         seed: int | None = 0,
-        device: str = "cpu",
+        device: str | CUDA = "cpu",
         deterministic: bool = False,
     ) -> None:
         super().__init__(

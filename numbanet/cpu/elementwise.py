@@ -36,7 +36,7 @@ def forward(function: Formula, row: bool, inplace: bool, count: int, dtype: str)
     """Kernel y = f(x) and its rows of scratch; op: x, y, units, hyper, scratch."""
     formulas = translator(dtype)
     read, names = parameters(count, "op[4]")
-    head = "@kernel\ndef forward(params, hyper, work, op, base, stride, blocks, lanes):\n" + read
+    head = f"@kernel\ndef forward{'_rows' * row}(params, hyper, work, op, base, stride, blocks, lanes):\n" + read
     if row:
         name, scratch = formulas.row(function, 2)
         body = f"""{head}{_BLOCKS}        x = grid(work, at + op[1] * lanes, op[3], lanes)
@@ -44,7 +44,7 @@ def forward(function: Formula, row: bool, inplace: bool, count: int, dtype: str)
         scratch = grid(work, at + op[5] * lanes, {scratch}, lanes)
         {name}({_arguments("x", "y", names)}, scratch, scratch, lanes)
 """
-        return compile_text("forward", formulas, body), scratch
+        return compile_text("forward_rows", formulas, body), scratch
     name = formulas.scalar(function)
     source = "" if inplace else "        x = view(work, at + op[1] * lanes, op[3] * lanes)\n"
     body = f"""{head}{_BLOCKS}        y = view(work, at + op[2] * lanes, op[3] * lanes)
@@ -59,7 +59,7 @@ def backward(function: Formula, row: bool, inplace: bool, count: int, dtype: str
     """Kernel that turns d/dy into d/dx in place; op: x, y, units, hyper, scratch, gradient."""
     formulas = translator(dtype)
     read, names = parameters(count, "op[4]")
-    head = "@kernel\ndef backward(params, hyper, work, op, base, stride, blocks, lanes):\n" + read
+    head = f"@kernel\ndef backward{'_rows' * row}(params, hyper, work, op, base, stride, blocks, lanes):\n" + read
     if row:
         name, scratch = formulas.row(function, 3)
         body = f"""{head}{_BLOCKS}        x = grid(work, at + op[1] * lanes, op[3], lanes)
@@ -68,7 +68,7 @@ def backward(function: Formula, row: bool, inplace: bool, count: int, dtype: str
         scratch = grid(work, at + op[5] * lanes, {scratch}, lanes)
         {name}({_arguments("x", "y", "gradient", names)}, scratch, scratch, lanes)
 """
-        return compile_text("backward", formulas, body), scratch
+        return compile_text("backward_rows", formulas, body), scratch
     name = formulas.scalar(function)
     source = "" if inplace else "        x = view(work, at + op[1] * lanes, op[3] * lanes)\n"
     body = f"""{head}{_BLOCKS}        y = view(work, at + op[2] * lanes, op[3] * lanes)

@@ -56,15 +56,18 @@ class Engine:
     ) -> None:
         self.graph, self.loss, self.optimizer = graph, loss, optimizer
         self.schedule, self.regularizer = schedule, regularizer
-        self.dtype, self._runner = dtype, Runner(graph, dtype, threads, deterministic)
+        self.dtype, self._runner = dtype, self._new_runner(graph, dtype, threads, deterministic)
         self.steps_done = 0  # by which the schedule goes
         self.reset()
-        self._programs: dict[tuple[bool, bool], tuple[Program, UpdateProgram]] = {}
+        self._programs: dict[tuple[bool, bool], tuple[Any, UpdateProgram]] = {}
 
     def __getstate__(self) -> dict[str, Any]:
         """Without what belongs to this process: addresses of kernels, and buffers."""
-        fresh = Runner(self.graph, self.dtype, self._runner.threads, self._runner.deterministic)
+        fresh = self._new_runner(self.graph, self.dtype, self._runner.threads, self._runner.deterministic)
         return {**self.__dict__, "_programs": {}, "_runner": fresh}
+
+    def _new_runner(self, *arguments: Any) -> Any:
+        return Runner(*arguments)
 
     # -- what the trainer calls ---------------------------------------------------------
 
@@ -232,15 +235,16 @@ class Engine:
 
     # -- plans and buffers --------------------------------------------------------------
 
-    def _program(self, train: bool, classes: bool) -> tuple[Program, UpdateProgram]:
+    def _program(self, train: bool, classes: bool) -> tuple[Any, UpdateProgram]:
         key = (train, classes)
         if key not in self._programs:
-            program = Program(self.graph, self.dtype, self.loss, classes=classes, train=train)
-            updates = UpdateProgram(
-                self.graph, self.optimizer if train else None, self.regularizer, self.dtype, program.hyper
-            )
-            self._programs[key] = program, updates
+            self._programs[key] = self._new_program(train, classes)
         return self._programs[key]
+
+    def _new_program(self, train: bool, classes: bool) -> tuple[Any, UpdateProgram]:
+        program = Program(self.graph, self.dtype, self.loss, classes=classes, train=train)
+        optimizer = self.optimizer if train else None
+        return program, UpdateProgram(self.graph, optimizer, self.regularizer, self.dtype, program.hyper)
 
     def _table(self, steps: int, factor: float) -> np.ndarray:
         """Learning rate and coefficients of the steps to come, a row each."""

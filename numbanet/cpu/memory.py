@@ -68,6 +68,10 @@ if config.DISABLE_JIT:
         """``view`` as a matrix."""
         return view(array, start, rows * columns).reshape(rows, columns)
 
+    def words(array: np.ndarray, start: int, size: int) -> np.ndarray:
+        """As many words as elements, from where an element begins."""
+        return view(array, start, size).view(np.uint32)[:size]
+
     def stack(like: np.ndarray, size: int) -> np.ndarray:
         """Memory of the calling function, of an array's type, for a literal number of elements."""
         return np.empty(size, like.dtype)
@@ -130,6 +134,21 @@ else:
             return _slice(context, builder, sig, args, [args[2], args[3]])
 
         return types.Array(array.dtype, 2, "C")(array, types.intp, types.intp, types.intp), codegen
+
+    @intrinsic
+    def words(typing, array, start, size):  # type: ignore[no-untyped-def,misc]
+        """As many words as elements, from where an element begins."""
+        kind = types.Array(types.uint32, 1, "C")
+
+        def codegen(context, builder, sig, args):
+            source = context.make_array(sig.args[0])(context, builder, args[0])
+            check_bounds(context, builder, source, args[1], builder.sub(builder.add(args[1], args[2]), integer(1)))
+            result = context.make_array(kind)(context, builder)
+            place = builder.gep(source.data, [args[1]])
+            _describe(result, builder.bitcast(place, result.data.type), args[2], kind)
+            return result._getvalue()
+
+        return kind(array, types.intp, types.intp), codegen
 
     @intrinsic(prefer_literal=True)
     def stack(typing, like, size):  # type: ignore[no-untyped-def,misc]

@@ -6,11 +6,9 @@ import math
 from functools import cache
 from typing import Any
 
-import numpy as np
-
 from numbanet.cpu.generate import compile_text, translator
 from numbanet.cpu.jit import kernel
-from numbanet.cpu.memory import view
+from numbanet.cpu.memory import view, words
 from numbanet.cpu.random import uniform
 
 
@@ -24,7 +22,7 @@ def dropout(params, hyper, work, op, base, stride, blocks, lanes):
     rate, share, nothing = hyper[op[7]], hyper[op[7] + 1], work.dtype.type(0)
     for i in range(blocks):
         block = base + i * stride
-        keys = view(work, block + op[4] * lanes, lanes).view(np.uint32)
+        keys = words(work, block + op[4] * lanes, lanes)
         for k in range(op[3] * op[6]):
             x, z = view(work, block + (op[1] + k) * lanes, lanes), view(work, block + (op[2] + k) * lanes, lanes)
             unit = op[5] + k % op[3]
@@ -72,11 +70,11 @@ def gaussian(params, hyper, work, op, base, stride, blocks, lanes):
     deviation, half = hyper[op[6]], T(2.0**-24)  # u + half is exact, and never 1
     for i in range(blocks):
         block = base + i * stride
-        keys = view(work, block + op[4] * lanes, lanes).view(np.uint32)
+        keys = words(work, block + op[4] * lanes, lanes)
         for k in range(op[3]):
             x, z = view(work, block + (op[1] + k) * lanes, lanes), view(work, block + (op[2] + k) * lanes, lanes)
             unit = op[5] + k
             for lane in range(lanes):
                 z[lane] = x[lane] + deviation * {name}(T(uniform(keys[lane], unit)) + half)
 """
-    return compile_text("gaussian", formulas, body, uniform=uniform, np=np)
+    return compile_text("gaussian", formulas, body, uniform=uniform, words=words)

@@ -34,7 +34,7 @@ class Scales:
 
 
 class Table:
-    """Operations under construction; keeps their kernels alive."""
+    """Operations under construction; keeps their kernels alive. Without a signature they are for another device."""
 
     def __init__(self, signature: Any) -> None:
         self.signature = signature
@@ -44,7 +44,7 @@ class Table:
     def add(self, kernel: Any, *integers: int) -> None:
         """Append an operation."""
         self.kernels.append(kernel)
-        row = [address(kernel, self.signature), *integers]
+        row = [0 if self.signature is None else address(kernel, self.signature), *integers]
         self.rows.append(row + [0] * (WIDTH - len(row)))
 
     def array(self) -> np.ndarray:
@@ -84,9 +84,7 @@ class Program:
     ) -> None:
         self.graph, self.dtype, self.loss = graph, dtype, loss
         self.tile = host.tile(dtype)
-        pass_, gradient, _ = signatures(dtype)
-        self.passes, self.gradients = Table(pass_), Table(gradient)
-        self.product = address(dense.product, dense.product_signature(dtype))
+        self.begin()
         self.hyper: list[float] = []
         self.rows = self.tail = 0
         self.key_row = -1
@@ -119,6 +117,12 @@ class Program:
             self.go_back_to_inputs(scales)
         self.stages.append(len(self.passes.rows))
         self.share_scratch()
+
+    def begin(self) -> None:
+        """Tables of operations, for kernels on this machine."""
+        pass_, gradient, _ = signatures(self.dtype)
+        self.passes, self.gradients = Table(pass_), Table(gradient)
+        self.product = address(dense.product, dense.product_signature(self.dtype))
 
     # -- layout -------------------------------------------------------------------------
 
@@ -170,6 +174,13 @@ class Program:
     def number(self, params: Mapping[str, float]) -> int:
         """Store parameters of a formula; returns where they start."""
         return append(self.hyper, params)
+
+    def panels(self, slope: int, units: int) -> int:
+        """Where dz is as the product for dW reads it."""
+        vector = self.tile.vector
+        panel = self.reserve(-(-units // vector) * vector)
+        self.passes.add(lanes.panels, slope, panel, units, vector)
+        return panel
 
     def want_scratch(self, table: Table, column: int, rows: int) -> None:
         """Give the operation added last scratch rows, which all operations share."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from numbanet.cpu.jit import inline, kernel
-from numbanet.cpu.memory import view
+from numbanet.cpu.memory import words
 
 
 @inline
@@ -50,8 +50,14 @@ def uniform(key, unit):
 
 
 @inline
+def lane_key(key, sample):
+    """Random word for a lane, from the step's key and the sample's place in the data."""
+    return np.uint32(mix(key + np.uint64(sample)) >> np.uint64(32))
+
+
+@inline
 def lane_keys(key, order, first, count, work, at, lanes):
-    """Random words for each lane, from the step's key and the sample's place in the data."""
-    keys = view(work, at, lanes).view(np.uint32)
+    """Random words for each lane."""
+    keys = words(work, at, lanes)
     for i in range(lanes):
-        keys[i] = np.uint32(mix(key + np.uint64(order[first + min(i, count - 1)])) >> np.uint64(32))
+        keys[i] = lane_key(key, order[first + min(i, count - 1)])

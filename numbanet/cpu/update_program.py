@@ -24,12 +24,15 @@ class UpdateProgram:
         Working type.
     hyper : list of float
         Parameters of formulas, to which those of this program are added.
+    here : bool
+        Whether kernels are for this machine.
     """
 
     def __init__(
-        self, graph: Graph, optimizer: Optimizer | None, regularizer: Regularizer | None, dtype: str, hyper: list[float]
+        self, graph: Graph, optimizer: Optimizer | None, regularizer: Regularizer | None, dtype: str,
+        hyper: list[float], *, here: bool = True,
     ) -> None:
-        signature = signatures(dtype)[2]
+        signature = signatures(dtype)[2] if here else None
         self.updates, self.projections = Table(signature), Table(signature)
         self.penalties, self.slopes, self.clips = Table(signature), Table(signature), Table(signature)
         self.masks = Table(signature)

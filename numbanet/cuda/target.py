@@ -3,26 +3,115 @@
 from __future__ import annotations
 
 import math
+import threading
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 from numba import config, cuda, types
 from numba.core import cgutils
 
+SIMULATED = bool(config.ENABLE_CUDASIM)
 
-def device(function: Callable[..., Any]) -> Any:
-    """A function that other functions on the device can call."""
-    return cuda.jit(device=True)(function)
+
+def why_not() -> str:
+    """Why no kernel can be launched, or nothing."""
+    if SIMULATED or cuda.is_available():
+        return ""
+    error = cuda.cuda_error()
+    return f"no NVIDIA card with a driver was found{f' ({error})' if error else ''}"
+
+
+def description() -> str:
+    """Which card it is."""
+    if SIMULATED:
+        return "simulated"
+    card = cuda.get_current_device()
+    name = card.name.decode() if isinstance(card.name, bytes) else card.name
+    capability = ".".join(map(str, card.compute_capability))
+    return f"{name}, {card.MULTIPROCESSOR_COUNT} multiprocessors, compute capability {capability}"
 
 
 def names(dtype: str) -> dict[str, Any]:
     """What a generated function needs for memory of a thread's own: ``cuda.local.array(size, T)``."""
-    return {"cuda": cuda, "T": getattr(types, dtype)}
+    if SIMULATED:
+        return {"cuda": cuda, "T": getattr(np, dtype), "shared": shared, "sums": sums}
+    return {"cuda": cuda, "T": getattr(types, dtype), "float64": types.float64}
+
+
+SHARED = "shared(params)" if SIMULATED else "cuda.shared.array(0, T)"  # as much as the launch has asked for
+SUMS = "sums(params)" if SIMULATED else "cuda.shared.array(1024, float64)"
+
+
+def send(array: np.ndarray) -> Any:
+    """A copy on the device, as one axis."""
+    flat = np.ascontiguousarray(array).reshape(-1)
+    return cuda.to_device(flat if flat.size else np.zeros(1, flat.dtype))
+
+
+def empty(size: int, dtype: str) -> Any:
+    """Memory of the device."""
+    return cuda.device_array(size, dtype)
+
+
+def fetch(array: Any, size: int) -> np.ndarray:
+    """A copy of the first elements."""
+    return array[:size].copy_to_host()
+
+
+def processors() -> int:
+    """Blocks of threads that run at the same time for sure."""
+    return 1 if SIMULATED else cuda.get_current_device().MULTIPROCESSOR_COUNT
+
+
+def shared_bytes() -> int:
+    """Bytes that a block of threads may share on the chip, beside `sums`."""
+    return (1 << 16) if SIMULATED else cuda.get_current_device().MAX_SHARED_MEMORY_PER_BLOCK_OPTIN - (1 << 13)
+
+
+def launch(function: Any, blocks: int, threads: int, shared: int, arguments: list[Any]) -> None:
+    """Launch a kernel whose blocks share so many bytes on the chip."""
+    if shared > 48 << 10 and not SIMULATED:
+        from numba.cuda.cudadrv.driver import binding, driver
+
+        compiled = function.compile(tuple(function.typeof_pyval(a) for a in arguments))
+        attribute = binding.CUfunction_attribute.CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES
+        handle = compiled._codelibrary.get_cufunc().handle
+        driver.cuKernelSetAttribute(attribute, shared, handle, cuda.get_current_device().id)
+    function[blocks, threads, 0, shared](*arguments)
 
 
 def twin(name: str) -> Any:
     """What stands for a function of `math`, or for ``max`` and ``min``, in a formula."""
     return {"max": larger, "min": smaller}.get(name) or getattr(math, name)
+
+
+def device(function: Callable[..., Any]) -> Any:
+    """A function that other functions on the device can call."""
+    return function if SIMULATED else cuda.jit(device=True)(function)
+
+
+def exported(function: Callable[..., Any]) -> Any:
+    """A function that users' kernels can call."""
+    return cuda.jit(device=True)(function)
+
+
+def kernel(function: Callable[..., Any]) -> Any:
+    """A function that can be launched."""
+    if not SIMULATED:
+        return cuda.jit(function)
+
+    def quiet(*arguments: Any) -> None:
+        with np.errstate(all="ignore"):  # numbers wrap and overflow silently, as compiled
+            function(*(_host(a) for a in arguments))
+
+    return cuda.jit(quiet)
+
+
+def _host(array: Any) -> Any:
+    """The array behind what the simulator makes of it."""
+    inner = getattr(array, "_item", array)
+    return getattr(inner, "_ary", inner)
 
 
 @device
@@ -56,28 +145,94 @@ def product(  # type: ignore[no-untyped-def]
             c[place] = total
 
 
-if config.ENABLE_CUDASIM:
+if SIMULATED:
+    _lock = threading.Lock()
 
-    @device
     def view(array, start, size):  # type: ignore[no-untyped-def]
-        """``array[start : start + size]`` of a flat array."""
+        """``array[start : start + size]`` of an array of one axis."""
+        if not 0 <= start <= start + size <= array.size:
+            raise IndexError("a kernel reaches past the end of an array")
         return array[start : start + size]
 
-    @device
     def grid(array, start, rows, columns):  # type: ignore[no-untyped-def]
         """`view` as a matrix."""
-        return array[start : start + rows * columns].reshape((rows, columns))
+        part = view(array, start, rows * columns)
+        step = part.strides[0] if part.size > 1 else array.itemsize
+        return np.lib.stride_tricks.as_strided(np.asarray(part), (rows, columns), (columns * step, step))
+
+    def lane(array, start, pitch):  # type: ignore[no-untyped-def]
+        """Every element that is ``pitch`` from the one before, from ``start`` on."""
+        return np.asarray(array)[start::pitch]
+
+    def words(array, start, lanes):  # type: ignore[no-untyped-def]
+        """The first word of an element, as an array of one."""
+        return np.asarray(array)[start : start + 1].copy().view(np.uint32)[:1]
+
+    def put_word(array, place, word):  # type: ignore[no-untyped-def]
+        """Store a word where an element begins."""
+        np.asarray(array)[place : place + 1].view(np.uint32)[0] = word
+
+    def _thread() -> Any:
+        return threading.current_thread()
+
+    def thread():  # type: ignore[no-untyped-def]
+        """Number of the thread in its block."""
+        return _thread().threadIdx.x
+
+    def threads():  # type: ignore[no-untyped-def]
+        """Threads of a block."""
+        return _thread()._manager._block_dim[0]
+
+    def block():  # type: ignore[no-untyped-def]
+        """Number of the block in the grid."""
+        return _thread().blockIdx.x
+
+    def blocks():  # type: ignore[no-untyped-def]
+        """Blocks of the grid."""
+        return _thread()._manager._grid_dim[0]
+
+    def meet_block():  # type: ignore[no-untyped-def]
+        """Wait for the threads of the block."""
+        _thread().syncthreads()
+
+    def meet_grid():  # type: ignore[no-untyped-def]
+        """Wait for all threads."""
+        if blocks() > 1:
+            raise RuntimeError("the simulator runs one block after the other; they can't wait for one another")
+        _thread().syncthreads()
+
+    def shared(like):  # type: ignore[no-untyped-def]
+        """Memory of the block, as much as the launch may ask for, of an array's type."""
+        manager = _thread()._manager
+        with _lock:
+            return manager.__dict__.setdefault("shared", np.zeros((1 << 16) // like.itemsize, like.dtype))
+
+    def sums(like):  # type: ignore[no-untyped-def]
+        """Memory of the block for a number of each of up to 1,024 threads, in float64."""
+        with _lock:
+            return _thread()._manager.__dict__.setdefault("sums", np.zeros(1024))
+
+    def atomic_max(array, place, value):  # type: ignore[no-untyped-def]
+        """Let an integer be at least a value."""
+        with _lock:
+            array[place] = max(array[place], value)
 
 else:
     from numba.cuda.extending import intrinsic
 
-    def _slice(context: Any, builder: Any, sig: Any, args: Any, shape: list[Any]) -> Any:
+    def _slice(context: Any, builder: Any, sig: Any, args: Any, shape: list[Any], step: Any = None) -> Any:
         """An array that borrows memory: a function on the device may not return what slicing makes."""
         source = context.make_array(sig.args[0])(context, builder, args[0])
         result = context.make_array(sig.return_type)(context, builder)
         itemsize = context.get_constant(types.intp, sig.args[0].dtype.bitwidth // 8)
-        strides = [itemsize] if len(shape) == 1 else [builder.mul(shape[1], itemsize), itemsize]
-        result.data = builder.gep(source.data, [args[1]])
+        pitch = itemsize
+        if sig.args[0].layout != "C":
+            pitch = cgutils.unpack_tuple(builder, source.strides)[0]
+        start = builder.bitcast(source.data, cgutils.voidptr_t)
+        result.data = builder.bitcast(builder.gep(start, [builder.mul(args[1], pitch)]), source.data.type)
+        if step is not None:
+            pitch = builder.mul(pitch, step)
+        strides = [pitch] if len(shape) == 1 else [builder.mul(shape[1], pitch), pitch]
         result.shape, result.strides = cgutils.pack_array(builder, shape), cgutils.pack_array(builder, strides)
         result.itemsize = itemsize
         result.nitems = shape[0] if len(shape) == 1 else builder.mul(shape[0], shape[1])
@@ -87,12 +242,12 @@ else:
 
     @intrinsic
     def view(typing, array, start, size):  # type: ignore[no-untyped-def]
-        """``array[start : start + size]`` of a flat array."""
+        """``array[start : start + size]`` of an array of one axis."""
 
         def codegen(context, builder, sig, args):  # type: ignore[no-untyped-def]
             return _slice(context, builder, sig, args, [args[2]])
 
-        return types.Array(array.dtype, 1, "C")(array, types.intp, types.intp), codegen
+        return types.Array(array.dtype, 1, array.layout)(array, types.intp, types.intp), codegen
 
     @intrinsic
     def grid(typing, array, start, rows, columns):  # type: ignore[no-untyped-def]
@@ -101,4 +256,74 @@ else:
         def codegen(context, builder, sig, args):  # type: ignore[no-untyped-def]
             return _slice(context, builder, sig, args, [args[2], args[3]])
 
-        return types.Array(array.dtype, 2, "C")(array, types.intp, types.intp, types.intp), codegen
+        return types.Array(array.dtype, 2, array.layout)(array, types.intp, types.intp, types.intp), codegen
+
+    @intrinsic
+    def lane(typing, array, start, pitch):  # type: ignore[no-untyped-def]
+        """Every element that is ``pitch`` from the one before, from ``start`` on."""
+
+        def codegen(context, builder, sig, args):  # type: ignore[no-untyped-def]
+            source = context.make_array(sig.args[0])(context, builder, args[0])
+            return _slice(context, builder, sig, args, [source.nitems], args[2])
+
+        return types.Array(array.dtype, 1, "A")(array, types.intp, types.intp), codegen
+
+    @intrinsic
+    def words(typing, array, start, lanes):  # type: ignore[no-untyped-def]
+        """The first word of an element, as an array of one."""
+        kind = types.Array(types.uint32, 1, "C")
+
+        def codegen(context, builder, sig, args):  # type: ignore[no-untyped-def]
+            source = context.make_array(sig.args[0])(context, builder, args[0])
+            result = context.make_array(kind)(context, builder)
+            pitch = cgutils.unpack_tuple(builder, source.strides)[0]
+            start = builder.bitcast(source.data, cgutils.voidptr_t)
+            result.data = builder.bitcast(builder.gep(start, [builder.mul(args[1], pitch)]), result.data.type)
+            one, four = context.get_constant(types.intp, 1), context.get_constant(types.intp, 4)
+            result.shape, result.strides = cgutils.pack_array(builder, [one]), cgutils.pack_array(builder, [four])
+            result.itemsize, result.nitems = four, one
+            result.meminfo = cgutils.get_null_value(result.meminfo.type)
+            result.parent = cgutils.get_null_value(result.parent.type)
+            return result._getvalue()
+
+        return kind(array, types.intp, types.intp), codegen
+
+    @device
+    def put_word(array, place, word):  # type: ignore[no-untyped-def]
+        """Store a word where an element begins."""
+        words(array, place, 1)[0] = word
+
+    @device
+    def thread():  # type: ignore[no-untyped-def]
+        """Number of the thread in its block."""
+        return cuda.threadIdx.x
+
+    @device
+    def threads():  # type: ignore[no-untyped-def]
+        """Threads of a block."""
+        return cuda.blockDim.x
+
+    @device
+    def block():  # type: ignore[no-untyped-def]
+        """Number of the block in the grid."""
+        return cuda.blockIdx.x
+
+    @device
+    def blocks():  # type: ignore[no-untyped-def]
+        """Blocks of the grid."""
+        return cuda.gridDim.x
+
+    @device
+    def meet_block():  # type: ignore[no-untyped-def]
+        """Wait for the threads of the block."""
+        cuda.syncthreads()
+
+    @device
+    def meet_grid():  # type: ignore[no-untyped-def]
+        """Wait for all threads."""
+        cuda.cg.this_grid().sync()
+
+    @device
+    def atomic_max(array, place, value):  # type: ignore[no-untyped-def]
+        """Let an integer be at least a value."""
+        cuda.atomic.max(array, place, value)

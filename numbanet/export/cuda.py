@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import importlib.util
-import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numba import config
 
-from numbanet.cpu import jit, memory
 from numbanet.cpu.program import Program, Scales
-from numbanet.cpu.rebind import rebind, twin
+from numbanet.cpu.rebind import rebind
 from numbanet.export.compiled import scalings
 
 if TYPE_CHECKING:
@@ -48,6 +46,7 @@ def to_cuda_device(model: Sequential, *, inputs: Any = None, outputs: Any = None
     if importlib.util.find_spec("numba_cuda") is None and not config.ENABLE_CUDASIM:
         raise ImportError("functions for CUDA need numba-cuda: pip install 'numbanet[cuda]'")
     from numbanet.cuda import target
+    from numbanet.cuda.bind import on_the_device
 
     graph = model.graph
     program = Program(graph, model.dtype, scales=Scales(*scalings(graph, inputs, outputs)))
@@ -62,25 +61,12 @@ def to_cuda_device(model: Sequential, *, inputs: Any = None, outputs: Any = None
 """
     known: dict[Any, Any] = {}
     for k, kernel in enumerate(program.passes.kernels):
-        names[f"kernel{k}"] = rebind(kernel, _on_the_device, target.device, known, every=True)
+        names[f"kernel{k}"] = rebind(kernel, on_the_device, target.exported, known, every=True)
         names[f"op{k}"] = np.array(program.integers(k), np.int64)
         text += f"    kernel{k}(params, hyper, work, op{k}, 0, {program.rows}, 1, 1)\n"
     text += f"""    for i in range({graph.output.size}):
         out[i] = work[{program.output_row} + i]
 """
     exec(text, names)
-    return target.device(names["predict"])
+    return target.exported(names["predict"])
 
-
-def _on_the_device(value: Any) -> Any:
-    """What stands there for a function of the CPU's, or None."""
-    from numbanet.cuda import target
-
-    ours = (
-        (memory.view, target.view), (memory.grid, target.grid), (jit.invoke, target.product), (np.sqrt, math.sqrt)
-    )  # fmt: skip
-    for here, there in ours:
-        if value is here:
-            return there
-    name = twin(value)
-    return None if name is None else target.twin(name)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from numbanet.cpu import dense, elementwise, join, lanes
+from numbanet.cpu import dense, elementwise, join
 from numbanet.graph import Node
 from numbanet.spec import Activation
 
@@ -23,14 +23,14 @@ def dense_forward(program: Program, node: Node) -> None:
 
 def dense_backward(program: Program, node: Node) -> None:
     """Panels for dW, then dx, unless nothing before has parameters."""
-    weights, units, vector = node.parameters[0], node.output.size, program.tile.vector
+    weights, units = node.parameters[0], node.output.size
     if program.train:
-        panel = program.reserve(-(-units // vector) * vector)
-        program.passes.add(lanes.panels, program.slope(node.output), panel, units, vector)
+        panel = program.panels(program.slope(node.output), units)
         rows = node.input.size + len(node.parameters) - 1
         program.gradients.add(
-            dense.gradient, weights.offset, rows, units, program.place(node.input), panel, vector, program.product
-        )
+            dense.gradient, weights.offset, rows, units, program.place(node.input), panel, program.tile.vector,
+            program.product,
+        )  # fmt: skip
     if node is not program.first:
         program.passes.add(
             dense.backward, weights.offset, program.slope(node.output), program.slope(node.input),

@@ -1,0 +1,330 @@
+"""The training loop on the device: whole epochs in one launch.
+
+It is the CPU's loop with blocks of threads for workers. Either each takes blocks of lanes of its own depth first, into
+a gradient of its own, or all work on one block that is the whole batch. No sum is made by atomic additions, so the
+same launch gives the same bits.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+
+from numbanet.cpu.driver import NOISE
+from numbanet.cpu.random import lane_key, mix
+from numbanet.cuda.slots import (
+    T,
+    gradients,
+    meet,
+    meet_part,
+    passes,
+    penalties,
+    projections,
+    trained_square,
+    transforms,
+    updates,
+)  # fmt: skip
+from numbanet.cuda.target import atomic_max, meet_block, put_word, view
+
+
+class Memory(NamedTuple):
+    """Flat buffers of the working type."""
+
+    params: np.ndarray
+    grads: np.ndarray  # a slice for each partial sum
+    states: np.ndarray
+    hyper: np.ndarray
+    work: np.ndarray
+    table: np.ndarray  # a row for each step: learning rate, coefficients, weight of the penalties
+    backup: np.ndarray
+
+
+class Data(NamedTuple):
+    """Samples, their order, and what is found out."""
+
+    inputs: np.ndarray
+    targets: np.ndarray
+    weights: np.ndarray  # empty: all one
+    outputs: np.ndarray  # predictions of the samples met, or empty
+    order: np.ndarray  # int32, then two of the same size to make the next
+    partial: np.ndarray  # float64, one a block of threads, three times
+    results: np.ndarray  # float64, the mean loss of each epoch, then the steps done before one that failed, or -1
+    sums: np.ndarray  # float64, of the block of threads
+
+
+class Plan(NamedTuple):
+    """Integers of a launch."""
+
+    samples: int
+    batch: int
+    epochs: int
+    epoch: int
+    first: int  # step, counted over all calls
+    seed: int
+    shuffle: int
+    lanes: int
+    coefficients: int
+    slices: int  # gradients that are added up
+    shared: int  # whether all work on one block of lanes
+    spread: int  # whether penalties are divided by the weight of each batch
+    trains: int  # 0 evaluates, 1 makes the gradient, 2 uses it
+    penalized: int
+    weighted: int  # whether samples have weights
+    keeps: int  # whether outputs are kept
+    features: int
+    target: int
+    outputs: int
+    input_row: int
+    target_row: int
+    weight_row: int
+    total_row: int
+    output_row: int
+    key_row: int
+
+
+class Place(NamedTuple):
+    """Which thread this is."""
+
+    thread: int
+    threads: int
+    block: int
+    blocks: int
+    rank: int  # of those that share a block of lanes
+    size: int
+    base: int  # where their block of lanes is
+
+
+def block_sum(place, data, value):  # type: ignore[no-untyped-def]
+    """Sum of a number of each thread of a block, in a fixed order."""
+    data.sums[place.thread] = value
+    meet_block()
+    left = place.threads
+    while left > 1:
+        half = (left + 1) // 2
+        if place.thread < left - half:
+            data.sums[place.thread] += data.sums[place.thread + half]
+        left = half
+        meet_block()
+    total = data.sums[0]
+    meet_block()
+    return total
+
+
+def team_sum(place, data, section, value):  # type: ignore[no-untyped-def]
+    """Sum of a number of each thread of all blocks."""
+    own = block_sum(place, data, value)
+    if place.blocks == 1:
+        return own
+    at = section * place.blocks
+    if place.thread == 0:
+        data.partial[at + place.block] = own
+    meet()
+    value = 0.0
+    for i in range(place.thread, place.blocks, place.threads):
+        value += data.partial[at + i]
+    return block_sum(place, data, value)
+
+
+def shuffle(place, data, n, seed, epoch):  # type: ignore[no-untyped-def]
+    """The order that Fisher and Yates's exchanges give, many at a time.
+
+    An exchange is made once no earlier one that is still to be made touches its two places: Shun, Gu, Blelloch,
+    Fineman, Gibbons, Sequential random permutation, list contraction and tree contraction are highly parallel (2015).
+    """
+    key = mix(mix(np.uint64(seed)) + np.uint64(epoch))
+    rank, size = place.block * place.threads + place.thread, place.blocks * place.threads
+    claims, done = n, 2 * n
+    for i in range(rank, n, size):
+        data.order[i] = i
+        data.order[claims + i] = 0
+        data.order[done + i] = 0
+    meet()
+    left = 1.0
+    while left > 0:
+        for i in range(rank + 1, n, size):
+            if data.order[done + i] == 0:
+                atomic_max(data.order, claims + i, np.int32(i))
+                atomic_max(data.order, claims + other(key, i), np.int32(i))
+        meet()
+        mine = 0.0
+        for i in range(rank + 1, n, size):
+            if data.order[done + i] == 0:
+                j = other(key, i)
+                if data.order[claims + i] == i and data.order[claims + j] == i:
+                    data.order[i], data.order[j] = data.order[j], data.order[i]
+                    data.order[done + i] = 1
+                else:
+                    mine += 1.0
+        left = team_sum(place, data, 0, mine)
+        meet()
+        for i in range(rank, n, size):
+            data.order[claims + i] = 0
+        meet()
+
+
+def other(key, i):  # type: ignore[no-untyped-def]
+    """With which place ``i`` is exchanged."""
+    word = mix(key + np.uint64(i)) >> np.uint64(32)
+    return np.int64((word * np.uint64(i + 1)) >> np.uint64(32))
+
+
+def load(place, plan, memory, data, start, first, count, share, key):  # type: ignore[no-untyped-def]
+    """Inputs, targets, weights as shares of the batch's weight, and random keys of a block's lanes."""
+    lanes, work = plan.lanes, memory.work
+    for t in range(place.rank, plan.features * lanes, place.size):
+        lane = t % lanes
+        value = T(0)
+        if first + lane < count:
+            value = data.inputs[np.int64(data.order[start + first + lane]) * plan.features + t // lanes]
+        work[place.base + plan.input_row * lanes + t] = value
+    for t in range(place.rank, plan.target * lanes, place.size):
+        lane = t % lanes
+        if first + lane < count:
+            value = data.targets[np.int64(data.order[start + first + lane]) * plan.target + t // lanes]
+        else:  # one that the loss takes
+            value = data.targets[np.int64(data.order[start]) * plan.target + t // lanes]
+        work[place.base + plan.target_row * lanes + t] = value
+    for lane in range(place.rank, lanes if plan.target > 0 else 0, place.size):
+        weight = T(0)
+        if first + lane < count:
+            weight = T(1) / T(share)
+            if plan.weighted:
+                weight *= data.weights[data.order[start + first + lane]]
+        work[place.base + plan.weight_row * lanes + lane] = weight
+    if plan.key_row >= 0:
+        for lane in range(place.rank, lanes, place.size):
+            sample = data.order[start + min(first + lane, count - 1)]
+            put_word(work, place.base + plan.key_row * lanes + lane, lane_key(key, sample))
+    meet_part()
+
+
+def block_pass(place, plan, memory, data, start, first, count, share, key, adds):  # type: ignore[no-untyped-def]
+    """Forward, loss and backward of a block of lanes; returns what this block of threads has of its loss."""
+    lanes, work = plan.lanes, memory.work
+    load(place, plan, memory, data, start, first, count, share, key)
+    filled = min(lanes, count - first)
+    passes(place.rank, place.size, memory.params, memory.hyper, work, place.base, lanes, filled)
+    loss = 0.0
+    if plan.target > 0:
+        rank, size = (place.thread, place.threads) if plan.shared else (place.rank, place.size)
+        for lane in range(rank, lanes, size):
+            loss += work[place.base + plan.total_row * lanes + lane]
+    if plan.keeps:
+        for t in range(place.rank, plan.outputs * filled, place.size):
+            lane, u = t // plan.outputs, t % plan.outputs
+            row = np.int64(data.order[start + first + lane])
+            data.outputs[row * plan.outputs + u] = work[place.base + (plan.output_row + u) * lanes + lane]
+    if plan.trains:
+        pitch = memory.params.size
+        grads = memory.grads if plan.shared else view(memory.grads, place.block * pitch, pitch)
+        slices = plan.slices if plan.shared else 1
+        gradients(place.rank, place.size, grads, slices, pitch, adds, work, place.base, lanes)
+    meet_part()
+    return loss
+
+
+def use_gradients(place, plan, memory, data, step, clip_norm):  # type: ignore[no-untyped-def]
+    """Add up, transform and apply the gradients; returns the penalties."""
+    size = memory.params.size
+    rank, count = place.block * place.threads + place.thread, place.blocks * place.threads
+    penalty = squares = 0.0
+    for i in range(rank, size, count):
+        total = memory.grads[i]
+        for k in range(1, plan.slices):
+            total += memory.grads[k * size + i]
+        memory.grads[i] = total
+        if plan.penalized:
+            memory.grads[plan.slices * size + i] = 0
+            penalties(memory.params, memory.grads, plan.slices * size + i, memory.states, memory.hyper, step, i)
+            penalty += memory.grads[plan.slices * size + i]
+        transforms(memory.params, memory.grads, i, memory.states, memory.hyper, step, i)
+        if clip_norm > 0:
+            squares += trained_square(memory.grads, i)
+        elif plan.trains > 1:
+            updates(memory.params, memory.grads, i, memory.states, memory.hyper, step, i)
+    if clip_norm > 0 and plan.trains > 1:
+        total = team_sum(place, data, 1, squares)
+        scale = min(1.0, clip_norm / math.sqrt(total)) if total > 0 else 1.0
+        for i in range(rank, size, count):
+            if trained_square(memory.grads, i) > 0:
+                memory.grads[i] *= T(scale)
+            updates(memory.params, memory.grads, i, memory.states, memory.hyper, step, i)
+    if plan.penalized:
+        penalty = team_sum(place, data, 2, penalty)
+    meet()
+    return penalty
+
+
+def batch_weight(place, plan, data, start, count):  # type: ignore[no-untyped-def]
+    """Sum of the weights of a batch."""
+    if not plan.weighted:
+        return float(count)
+    value = 0.0
+    for i in range(place.thread, count, place.threads):
+        value += data.weights[data.order[start + i]]
+    return block_sum(place, data, value)
+
+
+def one_step(place, plan, memory, data, start, count, share, key):  # type: ignore[no-untyped-def]
+    """Loss of a batch, known to all threads; its gradients are made."""
+    lost, adds = 0.0, 0
+    if plan.shared:
+        lost = block_sum(place, data, block_pass(place, plan, memory, data, start, 0, count, share, key, 0))
+        meet()
+        return lost
+    lanes = plan.lanes
+    for first in range(place.block * lanes, count, place.blocks * lanes):
+        lost += block_pass(place, plan, memory, data, start, first, count, share, key, adds)
+        adds = 1
+    if adds == 0 and plan.trains:
+        for i in range(place.thread, memory.params.size, place.threads):
+            memory.grads[place.block * memory.params.size + i] = 0
+    lost = team_sum(place, data, 0, lost)
+    meet()
+    return lost
+
+
+def train(place, plan, memory, data, clip_norm):  # type: ignore[no-untyped-def]
+    """Work through the plan."""
+    steps = (plan.samples + plan.batch - 1) // plan.batch
+    rank, size = place.block * place.threads + place.thread, place.blocks * place.threads
+    if not plan.shuffle:
+        for i in range(rank, plan.samples, size):
+            data.order[i] = i
+        meet()
+    for epoch in range(plan.epochs):
+        if plan.shuffle:
+            shuffle(place, data, plan.samples, plan.seed, plan.epoch + epoch)
+        if plan.trains > 1:
+            for i in range(rank, memory.params.size, size):
+                memory.backup[i] = memory.params[i]
+        lost = mass = 0.0
+        for k in range(steps):
+            start, done = k * plan.batch, epoch * steps + k
+            count = min(plan.batch, plan.samples - start)
+            total = batch_weight(place, plan, data, start, count)
+            share = total if total > 0 else 1.0  # a batch of weight zero has no gradient
+            step = view(memory.table, done * plan.coefficients, plan.coefficients)
+            if plan.spread:
+                step[plan.coefficients - 1] = T(1.0 / share)  # the same, whichever thread writes it last
+                meet()
+            key = mix(mix(np.uint64(plan.seed) ^ NOISE) + np.uint64(plan.first + done))
+            loss = one_step(place, plan, memory, data, start, count, share, key)
+            if not math.isfinite(loss):
+                if rank == 0:
+                    data.results[epoch] = loss
+                    data.results[plan.epochs] = done
+                return
+            if plan.trains:
+                loss += use_gradients(place, plan, memory, data, step, clip_norm)
+                if plan.trains > 1:
+                    projections(rank, size, memory.params, memory.grads, memory.states, memory.hyper, step)
+            part = float(count) if plan.spread else total
+            lost += loss * part
+            mass += part
+        if rank == 0:
+            data.results[epoch] = lost / mass
+    if rank == 0:
+        data.results[plan.epochs] = -1

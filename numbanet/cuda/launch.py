@@ -1,0 +1,104 @@
+"""One kernel of a program: compiled for a way to share the work, and launched."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from numbanet.cpu.update_program import UpdateProgram
+from numbanet.cuda import target
+from numbanet.cuda.bind import Namespace
+from numbanet.cuda.driver import Plan
+from numbanet.cuda.program import DeviceProgram
+from numbanet.cuda.text import Writer
+
+ARRAYS = (
+    "params", "grads", "states", "hyper", "work", "table", "backup", "inputs", "targets", "weights", "outputs", "order",
+    "partial", "results", "numbers",
+)  # fmt: skip
+ENTRY = """
+def launch({arrays}):
+    values = {values}
+    scores = {sums}
+    place = Place(
+        thread(), threads(), block(), blocks(), {rank}, {size}, {base}
+    )
+    memory = Memory(params, grads, states, hyper, values, table, backup)
+    data = Data(inputs, targets, weights, outputs, order, partial, results, scores)
+    plan = Plan({plan})
+    train(place, plan, memory, data, {clip!r})
+"""
+
+
+@dataclass(frozen=True)
+class Shape:
+    """How a launch shares the work.
+
+    Attributes
+    ----------
+    together : bool
+        Whether all blocks of threads work on one block of lanes, the batch; otherwise each has its own.
+    blocks, threads : int
+        Of the grid, and of a block.
+    lanes : int
+        Of a block of lanes.
+    slices : int
+        Gradients that are added up.
+    near : bool
+        Whether a block of lanes lies in the memory that its threads share on the chip.
+    """
+
+    together: bool
+    blocks: int
+    threads: int
+    lanes: int
+    slices: int
+    near: bool
+
+
+class Launch:
+    """A kernel for a program and a shape.
+
+    Parameters
+    ----------
+    program, updates : DeviceProgram, UpdateProgram
+        What a step computes.
+    shape : Shape
+        How the work is shared; the kernel fits any number of lanes where they are together.
+    clip_norm : float
+        Largest norm of the gradient, or 0.
+
+    Attributes
+    ----------
+    elements : int
+        Of a block of lanes.
+    """
+
+    def __init__(self, program: DeviceProgram, updates: UpdateProgram, shape: Shape, clip_norm: float) -> None:
+        self.shape, self.dtype = shape, program.dtype
+        everyone = target.meet_grid if shape.blocks > 1 else target.meet_block
+        self.space = space = Namespace(
+            **target.names(program.dtype), meet=everyone, meet_part=everyone if shape.together else target.meet_block,
+            lane=target.lane, **{name: getattr(target, name) for name in ("thread", "threads", "block", "blocks")},
+        )  # fmt: skip
+        workers = shape.threads * (shape.blocks if shape.together else 1)
+        writer = Writer(program, updates, space, shape.lanes, workers, shape.slices if shape.together else 1)
+        writer.write()
+        self.elements = program.rows * shape.lanes + program.tail
+        text = ENTRY.format(
+            arrays=", ".join(ARRAYS), clip=clip_norm, plan=", ".join(f"numbers[{i}]" for i in range(len(Plan._fields))),
+            values=target.SHARED if shape.near else "work", sums=target.SUMS,
+            rank="block() * threads() + thread()" if shape.together else "thread()",
+            size="blocks() * threads()" if shape.together else "threads()",
+            base="0" if shape.together or shape.near else f"block() * {self.elements}",
+        )  # fmt: skip
+        exec(compile(text, "<numbanet.cuda>", "exec"), space.names)
+        self.function = space.names["launch"]
+        self.kernel = target.kernel(self.function)
+        self.bytes = self.elements * np.dtype(program.dtype).itemsize if shape.near else 0
+
+    def __call__(self, **arrays: Any) -> None:
+        """Launch; arrays are the device's."""
+        target.launch(self.kernel, self.shape.blocks, self.shape.threads, self.bytes, [arrays[n] for n in ARRAYS])

@@ -1,0 +1,147 @@
+"""Calls of the kernels: how the work is shared, and what is on the device."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from numbanet.cpu.plan import Operations
+from numbanet.cpu.runner import Call
+from numbanet.cpu.update_program import UpdateProgram
+from numbanet.cuda import target
+from numbanet.cuda.driver import Plan
+from numbanet.cuda.launch import Launch, Shape
+from numbanet.cuda.program import DeviceProgram
+from numbanet.graph import Graph
+
+THREADS = 256  # of a block
+LANES = (128, 64, 32, 16, 8)  # of a block of lanes of its own
+SLICES = 8  # gradients added up where all work together
+
+
+class DeviceRunner:
+    """Launches a model's kernels, and keeps its buffers on the device from launch to launch.
+
+    Parameters
+    ----------
+    graph : Graph
+        The model.
+    dtype : str
+        Working type.
+    choice : CUDA
+        How launches share the work.
+
+    Attributes
+    ----------
+    buffers : dict of str to ndarray
+        "grads" and "backup" of the last call, on the host.
+    order : ndarray
+        Order of the samples in the last epoch.
+    """
+
+    threads = 1
+    deterministic = True
+
+    def __init__(self, graph: Graph, dtype: str, choice: Any) -> None:
+        self.graph, self.dtype, self.choice = graph, dtype, choice
+        self.buffers: dict[str, np.ndarray] = {}
+        self.order = np.empty(0, np.int64)
+        self._launches: dict[Any, Launch] = {}
+        self._device: dict[str, Any] = {}  # buffers there
+        self._sent: dict[str, tuple[np.ndarray, Any]] = {}  # arrays of the user's, and where they are there
+
+    def shape(self, program: DeviceProgram, batch: int, trains: bool) -> Shape:
+        """How to share the work of a batch."""
+        choice, itemsize = self.choice, np.dtype(self.dtype).itemsize
+        threads = choice.threads or THREADS
+        most = target.processors()
+        near = [n for n in LANES if (program.rows * n + program.tail) * itemsize <= target.shared_bytes()]
+        meets = len(program.stages) > 2
+        path = choice.path or ("fused" if near and not meets and not self._wide() else "direct")
+        if meets and path == "fused":
+            raise ValueError("path='fused' can't normalize a batch, which is spread over blocks; use 'direct'")
+        if (trains and path == "direct") or meets:
+            lanes = choice.lanes or -(-batch // 32) * 32
+            return Shape(True, choice.blocks or most, threads, max(lanes, batch), min(SLICES, -(-batch // 16)), False)
+        lanes = choice.lanes
+        if lanes is None:
+            fits = near or [8]
+            lanes = next((n for n in fits if -(-batch // n) >= most), fits[-1])
+        blocks = choice.blocks or max(1, min(most, -(-batch // lanes)))
+        return Shape(False, blocks, threads, lanes, blocks, lanes in near)
+
+    def _wide(self) -> bool:
+        """Whether a layer is too wide for one block of threads."""
+        return any(node.output.size > 256 for node in self.graph.nodes if node.products)
+
+    def run(
+        self, program: DeviceProgram, updates: UpdateProgram, ops: Operations, call: Call
+    ) -> tuple[np.ndarray, int]:
+        """Losses of the epochs, and the steps done before one failed, or -1."""
+        samples, size = len(call.inputs), self.graph.size
+        batch = min(call.batch, samples)
+        trains = 2 if ops.updates.size else int(ops.gradients.size > 0)
+        shape = self.shape(program, batch, trains > 0)
+        key = program, shape, call.clip_norm, ops.penalties.size > 0
+        if key not in self._launches:
+            self._launches[key] = Launch(program, updates, shape, call.clip_norm)
+        launch = self._launches[key]
+        outputs = call.outputs
+        plan = Plan(
+            samples=samples, batch=batch, epochs=call.epochs, epoch=call.epoch, first=call.first,
+            seed=call.seed, shuffle=int(call.shuffle and batch < samples), lanes=shape.lanes,
+            coefficients=call.table.shape[-1], slices=shape.slices, shared=int(shape.together),
+            spread=int(call.spread), trains=trains, penalized=int(ops.penalties.size > 0),
+            weighted=int(call.weights is not None), keeps=int(outputs is not None),
+            features=self.graph.input.size, target=program.target_columns, outputs=self.graph.output.size,
+            input_row=program.place(self.graph.input), target_row=program.target_row,
+            weight_row=program.weight_row, total_row=program.total_row, output_row=program.output_row,
+            key_row=program.key_row,
+        )  # fmt: skip
+        grads = max((shape.slices + 1) * size, updates.scratch) if trains else 0
+        work = 0 if shape.near else launch.elements * (1 if shape.together else shape.blocks)
+        params, states = self._put("params", call.params), self._put("states", call.states)
+        table = self._put("table", call.table)
+        results = target.empty(call.epochs + 1, "float64")
+        order = self._buffer("order", 3 * samples, "int32")
+        launch(
+            params=params, grads=self._buffer("grads", grads), states=states,
+            hyper=self._put("hyper", np.array(program.hyper or [0.0], self.dtype)), work=self._buffer("work", work),
+            table=table, backup=self._buffer("backup", size if trains > 1 else 0),
+            inputs=self._send("inputs", call.inputs), targets=self._send("targets", call.targets),
+            weights=self._send("weights", np.empty(0, self.dtype) if call.weights is None else call.weights),
+            outputs=self._buffer("outputs", 0 if outputs is None else outputs.size), order=order,
+            partial=self._buffer("partial", 3 * shape.blocks, "float64"), results=results,
+            numbers=self._put("numbers", np.array(plan, np.int64)),
+        )  # fmt: skip
+        found = target.fetch(results, call.epochs + 1)
+        if trains > 1:
+            call.params[:] = target.fetch(params, size)
+            call.states[:] = target.fetch(states, call.states.size)
+            self.buffers["backup"] = target.fetch(self._device["backup"], size)
+        elif trains:
+            self.buffers["grads"] = target.fetch(self._device["grads"], size)
+        if call.spread:
+            call.table[:] = target.fetch(table, call.table.size).reshape(call.table.shape)
+        if outputs is not None:
+            outputs[:] = target.fetch(self._device["outputs"], outputs.size).reshape(outputs.shape)
+        self.order = target.fetch(order, samples).astype(np.int64)
+        return found[:-1], int(found[-1])
+
+    def _buffer(self, name: str, size: int, dtype: str | None = None) -> Any:
+        """A buffer that is kept, and grown when a larger one is needed."""
+        if name not in self._device or self._device[name].size < max(size, 1):
+            self._device[name] = target.empty(max(size, 1), dtype or self.dtype)
+        return self._device[name]
+
+    def _put(self, name: str, array: np.ndarray) -> Any:
+        """A copy there of what may have changed here."""
+        self._device[name] = target.send(array)
+        return self._device[name]
+
+    def _send(self, name: str, array: np.ndarray) -> Any:
+        """A copy there of what stays the same as long as the array is the same."""
+        if name not in self._sent or self._sent[name][0] is not array:
+            self._sent[name] = array, target.send(array)
+        return self._sent[name][1]

@@ -1,0 +1,145 @@
+"""Where models are trained: what is there, and what the user chooses."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+from dataclasses import dataclass
+from typing import Any
+
+from numbanet.checks import positive_int
+
+NAMES = ("cpu", "cuda", "auto")
+PATHS = ("fused", "direct")
+INSTALL = "pip install 'numbanet[cuda]'"
+
+
+@dataclass(frozen=True)
+class CUDA:
+    """An NVIDIA card as a device, and how to use it; "cuda" leaves everything to the size of the model.
+
+    Parameters
+    ----------
+    path : {"fused", "direct"}, optional
+        "fused": each block of threads takes samples of its own through the whole network. "direct": all threads work
+        on each layer of the whole batch.
+    blocks, threads : int, optional
+        Blocks of a launch, and threads of a block.
+    lanes : int, optional
+        Samples that a block of threads takes at a time.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If a value can't be used.
+    """
+
+    path: str | None = None
+    blocks: int | None = None
+    threads: int | None = None
+    lanes: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.path is not None and self.path not in PATHS:
+            raise ValueError(f"path must be one of {', '.join(PATHS)}; got {self.path!r}")
+        for name in ("blocks", "threads", "lanes"):
+            if getattr(self, name) is not None:
+                positive_int(name, getattr(self, name))
+        if (self.threads or 1) > 1024:
+            raise ValueError(f"threads must be at most 1,024, got {self.threads}")
+
+
+@dataclass(frozen=True)
+class Device:
+    """A place to train.
+
+    Attributes
+    ----------
+    name : str
+        "cpu" or "cuda", as trainers take it.
+    description : str
+        What it is.
+    problem : str
+        Why it can't be used, or nothing.
+    """
+
+    name: str
+    description: str
+    problem: str = ""
+
+    @property
+    def usable(self) -> bool:
+        """Whether models can be trained there."""
+        return not self.problem
+
+
+def devices() -> list[Device]:
+    """What there is to train on, and why a GPU can't be used where it can't.
+
+    Returns
+    -------
+    list of Device
+        The CPU, then the GPU.
+    """
+    from numbanet.cpu.host import features
+
+    wide = next((name for name in ("avx512f", "avx2", "avx", "sse2", "neon") if name in features()), "scalar")
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    problem = why_not_cuda()
+    card = ""
+    if not problem:
+        from numbanet.cuda import target
+
+        card = target.description()
+    return [Device("cpu", f"{cores} cores, {wide}"), Device("cuda", card, problem)]
+
+
+def why_not_cuda() -> str:
+    """Why the GPU can't be used, or nothing.
+
+    Returns
+    -------
+    str
+        What is missing, and what to do.
+    """
+    from numba import config
+
+    if not config.ENABLE_CUDASIM and importlib.util.find_spec("numba_cuda") is None:
+        return f"numba-cuda is not installed: {INSTALL}"
+    if config.DISABLE_JIT:
+        return "NUMBA_DISABLE_JIT is set, under which nothing is compiled"
+    from numbanet.cuda import target
+
+    return target.why_not()
+
+
+def chosen(device: Any) -> CUDA | None:
+    """How to use the card, or None where the CPU is to be used.
+
+    Parameters
+    ----------
+    device : str or CUDA
+        "cpu", "cuda", "auto", which is the GPU if it can be used, or a `CUDA`.
+
+    Returns
+    -------
+    CUDA or None
+        The choice.
+
+    Raises
+    ------
+    ValueError
+        If there is no such device.
+    RuntimeError
+        If the GPU is wanted and can't be used.
+    """
+    if not isinstance(device, CUDA) and device not in NAMES:
+        raise ValueError(f"device must be one of {', '.join(NAMES)}, or a CUDA; got {device!r}")
+    if device == "cpu":
+        return None
+    problem = why_not_cuda()
+    if problem and device == "auto":
+        return None
+    if problem:
+        raise RuntimeError(f"device={device!r} can't be used: {problem}")
+    return device if isinstance(device, CUDA) else CUDA()
