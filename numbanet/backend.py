@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from numbanet.devices import chosen
+from numbanet.devices import CUDA, chosen
 from numbanet.graph import Graph
 
 
@@ -70,7 +70,7 @@ def new_engine(
     return engine
 
 
-def new_predictor(graph: Graph, dtype: str) -> Any:
+def new_predictor(graph: Graph, dtype: str, choice: CUDA | None = None) -> Any:
     """Forward pass of a model.
 
     Parameters
@@ -79,12 +79,18 @@ def new_predictor(graph: Graph, dtype: str) -> Any:
         The model.
     dtype : str
         Working type.
+    choice : CUDA, optional
+        How to use the card, where it is to predict.
 
     Returns
     -------
     Predictor
         Of the backend.
     """
+    if choice is not None:
+        from numbanet.cuda.predictor import DevicePredictor
+
+        return DevicePredictor(graph, dtype, choice)
     from numbanet.cpu.predictor import Predictor
 
     with _told(dtype):

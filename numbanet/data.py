@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from numbanet.checks import first_not, nonnegative_float, real_array, whole_number
+from numbanet.devices import on_gpu
 from numbanet.graph import Graph
 from numbanet.spec import Loss
 
@@ -78,7 +79,7 @@ def as_features(X: Any, *, name: str = "X", dtype: Any = np.float32, shape: tupl
     ValueError
         If it is empty, has the wrong shape, or holds NaN, infinity or numbers too large for `dtype`.
     """
-    array = real_array(X, name)
+    array = _on_the_gpu(X, name, dtype) if on_gpu(X) else real_array(X, name)
     if array.size == 0:
         raise ValueError(f"{name} is empty (shape {array.shape}); expected at least one sample with one feature")
     if array.ndim < 2:
@@ -92,10 +93,46 @@ def as_features(X: Any, *, name: str = "X", dtype: Any = np.float32, shape: tupl
         elif array.size == len(array) * int(np.prod(shape)):
             hint = f": use {name}.reshape({', '.join(('-1', *map(str, shape)))})"
         raise ValueError(f"{name} has shape {array.shape}; the model expects ({wanted}){hint}")
-    return _convert(array, name, dtype)
+    return array if on_gpu(X) else _convert(array, name, dtype)
 
 
-def as_samples(X: Any, graph: Graph, dtype: Any = np.float32, *, name: str = "X") -> np.ndarray:
+def _on_the_gpu(X: Any, name: str, dtype: Any) -> Any:
+    """Samples that stay where they are: of the working type, side by side, and finite."""
+    from numbanet.cuda.arrays import OnDevice
+
+    array = OnDevice(X)
+    if array.dtype != dtype:
+        raise TypeError(f"{name} is on the GPU and has dtype {array.dtype}; there it must be {np.dtype(dtype)} already")
+    if array.flat is None:
+        raise ValueError(f"{name} is on the GPU and not C-contiguous; there it must be already")
+    if array.size and not array.finite():
+        where = first_not(array.host(), np.isfinite)
+        assert where is not None
+        raise _not_finite(array.host()[where], name, where)
+    return array
+
+
+def check_on_host(array: Any, name: str) -> None:
+    """Raise TypeError if an array is in a GPU's memory.
+
+    Parameters
+    ----------
+    array : object
+        Anything.
+    name : str
+        What errors call it.
+
+    Raises
+    ------
+    TypeError
+        If it is.
+    """
+    if on_gpu(array):
+        raise TypeError(f"{name} is on the GPU, and this is computed on the CPU: hand in a copy on the host, or use a "
+                        "Trainer with device='cuda'")
+
+
+def as_samples(X: Any, graph: Graph, dtype: Any = np.float32, *, name: str = "X", gpu: bool = False) -> Any:
     """Samples that a model takes.
 
     Parameters
@@ -108,10 +145,12 @@ def as_samples(X: Any, graph: Graph, dtype: Any = np.float32, *, name: str = "X"
         Working dtype.
     name : str
         What errors call it.
+    gpu : bool
+        Whether samples in a GPU's memory can be used there.
 
     Returns
     -------
-    ndarray, shape (n, ...)
+    ndarray, shape (n, ...), or OnDevice
         As from `as_features`.
 
     Raises
@@ -119,9 +158,14 @@ def as_samples(X: Any, graph: Graph, dtype: Any = np.float32, *, name: str = "X"
     TypeError, ValueError
         As in `as_features`, and if a value is no index where the model embeds indices.
     """
+    if not gpu:
+        check_on_host(X, name)
     samples = as_features(X, name=name, dtype=dtype, shape=graph.input.shape)
     most = graph.vocabulary
     if most:
+        if on_gpu(X):
+            as_samples(np.asarray(samples[:]), graph, dtype, name=name)
+            return samples
         where = first_not(samples, lambda v: (v >= 0) & (v < most) & (v == np.floor(v)))
         if where is not None:
             raise ValueError(

@@ -7,10 +7,13 @@ import os
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from numbanet.checks import positive_int
 
 NAMES = ("cpu", "cuda", "auto")
 PATHS = ("fused", "direct")
+DLPACK = (2, 13)  # kDLCUDA, kDLCUDAManaged
 INSTALL = "pip install 'numbanet[cuda]'"
 
 
@@ -92,6 +95,25 @@ def devices() -> list[Device]:
 
         card = target.description()
     return [Device("cpu", f"{cores} cores, {wide}"), Device("cuda", card, problem)]
+
+
+def on_gpu(array: Any) -> bool:
+    """Whether an array is in a GPU's memory.
+
+    Parameters
+    ----------
+    array : object
+        Anything.
+
+    Returns
+    -------
+    bool
+        By its type: an array of Numba, ``__cuda_array_interface__`` or DLPack.
+    """
+    if hasattr(type(array), "copy_to_host") or hasattr(array, "__cuda_array_interface__"):
+        return True
+    place = getattr(array, "__dlpack_device__", None)
+    return place is not None and not isinstance(array, np.ndarray) and place()[0] in DLPACK
 
 
 def why_not_cuda() -> str:

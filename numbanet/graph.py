@@ -211,6 +211,12 @@ class Graph:
         """Floating-point operations of a training step, for one sample."""
         return sum(6 * node.products for node in self.nodes)
 
+    def copy(self) -> Graph:
+        """One to which nodes can be added."""
+        graph = Graph(self.input_shape, list(self.nodes), list(self.parameters), self.vocabulary, _values=self._values)
+        graph.input, graph.output = self.input, self.output
+        return graph
+
     def penalized(self, default: Regularizer | None) -> list[tuple[Parameter, Regularizer]]:
         """Which parameters a regularizer acts on: the layer's own, or the default."""
         pairs = []

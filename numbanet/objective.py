@@ -11,8 +11,8 @@ import numpy as np
 
 from numbanet.backend import available_threads, new_engine, new_predictor
 from numbanet.checks import nonnegative_int, positive_int
-from numbanet.data import Targets, as_features, as_samples, as_targets, as_weights
-from numbanet.devices import CUDA, chosen
+from numbanet.data import Targets, as_features, as_samples, as_targets, as_weights, check_on_host
+from numbanet.devices import CUDA, chosen, on_gpu
 from numbanet.graph import Graph
 from numbanet.model import Sequential
 from numbanet.registry import get
@@ -62,6 +62,7 @@ class Objective:
         self._engine: Any = None
         self._carried: Any = None  # what the optimiser remembers on its way to another device
         self._link: Any = None
+        self._predictor: Any = None  # a graph, and what computes it on the device
 
     def _metric(self, metric: str | Metric) -> Metric:
         spec: Metric = get("metric", metric)
@@ -80,14 +81,21 @@ class Objective:
         Returns
         -------
         ndarray of shape (n, outputs)
-            Predictions.
+            Predictions; of samples in a GPU's memory an array there: CuPy's if CuPy is installed, else Numba's.
 
         Raises
         ------
         ValueError, TypeError
             If ``X`` can't be used.
         """
-        return self._linked(self.model.predict(X))
+        choice = chosen(self.device)
+        if choice is None:
+            return self._linked(self.model.predict(X))
+        graph = self.model.graph
+        samples = as_samples(X, graph, self.dtype, gpu=True)
+        if self._predictor is None or self._predictor[0] is not graph:
+            self._predictor = graph, new_predictor(self._with_link(graph), self.dtype, choice)
+        return self._predictor[1](self.model.parameters, samples)
 
     def evaluate(self, X: Any, y: Any, *, sample_weight: Any = None) -> dict[str, float]:
         """Loss, without penalties, and metrics.
@@ -191,30 +199,52 @@ class Objective:
             linked[fine] = self._link(np.empty(0, self.dtype), np.ascontiguousarray(outputs[fine]))
         return linked
 
+    def _with_link(self, graph: Graph) -> Graph:
+        """The model and the loss's link behind it."""
+        if self.loss.link == "identity":
+            return graph
+        linked = graph.copy()
+        linked.node("activation", graph.output.shape, activation=get("activation", self.loss.link))
+        return linked
+
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_link": None}
+        return {**self.__dict__, "_link": None, "_predictor": None}
 
     # -- preparation --------------------------------------------------------------------
 
     def _training_data(self, X: Any, y: Any, sample_weight: Any, class_weight: Any) -> tuple[Any, Targets, Any, Graph]:
         graph = self.model.graph if self.model.built else None
         if graph is None:
-            X = as_features(X, dtype=self.dtype)
-            graph = self.model.describe(X.shape[1:])
-        samples = as_samples(X, graph, self.dtype)
+            if not on_gpu(X):
+                X = as_features(X, dtype=self.dtype)
+            graph = self.model.describe(tuple(X.shape[1:]))
+        samples = self._located(X, graph, "X")
         targets = self._targets(y, len(samples), graph, "y")
         weights = as_weights(sample_weight, class_weight, targets, n=len(samples), dtype=self.dtype)
         return samples, targets, weights, graph
 
     def _samples(self, X: Any, y: Any, sample_weight: Any, graph: Graph, kind: str = "") -> tuple[Any, Targets, Any]:
-        samples = as_samples(X, graph, self.dtype, name=f"{kind}X")
+        samples = self._located(X, graph, f"{kind}X")
         targets = self._targets(y, len(samples), graph, f"{kind}y")
         return samples, targets, as_weights(sample_weight, None, targets, n=len(samples), dtype=self.dtype)
 
+    def _located(self, X: Any, graph: Graph, name: str) -> Any:
+        """Samples, which may be on the GPU if the work is done there."""
+        return as_samples(X, graph, self.dtype, name=name, gpu=chosen(self.device) is not None)
+
     def _targets(self, y: Any, n: int, graph: Graph, name: str) -> Targets:
+        if on_gpu(y):  # its few numbers are checked here
+            y = self._fetched(y, name)
         if len(graph.output.shape) != 1:
             raise ValueError(f"the model's output has shape {graph.output.shape}; a loss needs one axis")
         return as_targets(y, self.loss, outputs=graph.output.size, n=n, dtype=self.dtype, name=name)
+
+    def _fetched(self, array: Any, name: str) -> np.ndarray:
+        if chosen(self.device) is None:
+            check_on_host(array, name)
+        from numbanet.cuda.arrays import OnDevice
+
+        return OnDevice(array).host()
 
     def _prepare(self, graph: Graph, classes: bool) -> None:
         """Build what is missing, once all arguments are known to be good."""
@@ -229,6 +259,7 @@ class Objective:
             if self._carried is not None:
                 self._engine.restore(*self._carried)
                 self._carried = None
+        self._engine.begin()
 
     def to(self, device: str | CUDA) -> Self:
         """Go on on another device, with the same weights and all that the optimiser remembers.

@@ -143,6 +143,9 @@ class Engine:
         """Go on from what `memory` gave, after so many steps."""
         self.states, self.steps_since_reset, self.steps_done = states.copy(), since_reset, done
 
+    def begin(self) -> None:
+        """Before work on arrays that may have changed since the last."""
+
     def prepare(self, classes: bool) -> None:
         """Compile, or load, what training needs.
 

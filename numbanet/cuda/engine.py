@@ -27,6 +27,10 @@ class DeviceEngine(Engine):
         self.choice = choice
         super().__init__(*arguments, **options)
 
+    def begin(self) -> None:
+        """Copies on the device are those of arrays that may have changed."""
+        self._runner.forget()
+
     def _new_runner(self, graph: Any, dtype: str, *_: Any) -> Any:
         return DeviceRunner(graph, dtype, self.choice)
 

@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 
 from numbanet.cpu.plan import Operations
-from numbanet.cpu.runner import Call
+from numbanet.cpu.runner import NO_FLOATS, Call
 from numbanet.cpu.update_program import UpdateProgram
 from numbanet.cuda import target
+from numbanet.cuda.arrays import OnDevice
 from numbanet.cuda.driver import Plan
 from numbanet.cuda.launch import Launch, Shape
 from numbanet.cuda.program import DeviceProgram
@@ -49,7 +50,7 @@ class DeviceRunner:
         self.order = np.empty(0, np.int64)
         self._launches: dict[Any, Launch] = {}
         self._device: dict[str, Any] = {}  # buffers there
-        self._sent: dict[str, tuple[np.ndarray, Any]] = {}  # arrays of the user's, and where they are there
+        self._sent: dict[int, tuple[np.ndarray, Any]] = {}  # arrays of the user's, and where they are there
 
     def shape(self, program: DeviceProgram, batch: int, trains: bool) -> Shape:
         """How to share the work of a batch."""
@@ -109,12 +110,14 @@ class DeviceRunner:
             params=params, grads=self._buffer("grads", grads), states=states,
             hyper=self._put("hyper", np.array(program.hyper or [0.0], self.dtype)), work=self._buffer("work", work),
             table=table, backup=self._buffer("backup", size if trains > 1 else 0),
-            inputs=self._send("inputs", call.inputs), targets=self._send("targets", call.targets),
-            weights=self._send("weights", np.empty(0, self.dtype) if call.weights is None else call.weights),
-            outputs=self._buffer("outputs", 0 if outputs is None else outputs.size), order=order,
+            inputs=self._send(call.inputs), targets=self._send(call.targets),
+            weights=self._send(NO_FLOATS[self.dtype] if call.weights is None else call.weights),
+            outputs=self._output(outputs), order=order,
             partial=self._buffer("partial", 3 * shape.blocks, "float64"), results=results,
             numbers=self._put("numbers", np.array(plan, np.int64)),
         )  # fmt: skip
+        if program.loss is None:
+            return np.empty(0), -1  # there are outputs alone, on the device
         found = target.fetch(results, call.epochs + 1)
         if trains > 1:
             call.params[:] = target.fetch(params, size)
@@ -135,13 +138,25 @@ class DeviceRunner:
             self._device[name] = target.empty(max(size, 1), dtype or self.dtype)
         return self._device[name]
 
+    def _output(self, outputs: Any) -> Any:
+        """Where outputs are kept."""
+        if isinstance(outputs, OnDevice):
+            return outputs.flat
+        return self._buffer("outputs", 0 if outputs is None else outputs.size)
+
     def _put(self, name: str, array: np.ndarray) -> Any:
         """A copy there of what may have changed here."""
         self._device[name] = target.send(array)
         return self._device[name]
 
-    def _send(self, name: str, array: np.ndarray) -> Any:
-        """A copy there of what stays the same as long as the array is the same."""
-        if name not in self._sent or self._sent[name][0] is not array:
-            self._sent[name] = array, target.send(array)
-        return self._sent[name][1]
+    def _send(self, array: Any) -> Any:
+        """A copy there of what stays the same until `forget`."""
+        if isinstance(array, OnDevice):
+            return array.flat
+        if id(array) not in self._sent:
+            self._sent[id(array)] = array, target.send(array)
+        return self._sent[id(array)][1]
+
+    def forget(self) -> None:
+        """Arrays of the user's may have changed."""
+        self._sent.clear()

@@ -59,6 +59,22 @@ def fetch(array: Any, size: int) -> np.ndarray:
     return array[:size].copy_to_host()
 
 
+def borrow(array: Any) -> Any:
+    """One of Numba's arrays for another library's memory on the device, without a copy."""
+    if hasattr(type(array), "copy_to_host"):
+        return array
+    if not hasattr(array, "__cuda_array_interface__"):  # DLPack alone
+        import cupy
+
+        array = cupy.from_dlpack(array)
+    return cuda.as_cuda_array(array)
+
+
+def is_contiguous(array: Any) -> bool:
+    """Whether elements lie one behind the other, the last axis the fastest."""
+    return bool(array.is_c_contiguous())
+
+
 def processors() -> int:
     """Blocks of threads that run at the same time for sure."""
     return 1 if SIMULATED else cuda.get_current_device().MULTIPROCESSOR_COUNT
