@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from numbanet.cpu import conv, normalize
 from numbanet.cpu.program import Program, Table
 from numbanet.cpu.update_program import UpdateProgram
@@ -24,18 +22,22 @@ class DeviceProgram(Program):
         """The product for dW reads dz where it lies."""
         return slope
 
-    def place_sums(self) -> list[tuple[int, int]]:
-        """For each gradient the first row of the sums it is made of, a number for every lane, and their slices."""
-        places = []
+    def place_sums(self) -> None:
+        """For each gradient the first row of the sums it is made of, a number for every lane, and their slices.
+
+        All sums are the last rows, so that they are added up over lanes at once.
+        """
+        self.sums: list[tuple[int, int]] = []
+        before = self.rows
         for kernel, row in zip(self.gradients.kernels, self.gradients.rows, strict=True):
-            slices = 1
+            size, slices = 0, 1
             if kernel is conv.gradient:
                 size = row[2] * row[3]
                 slices = max(1, min(row[14], SUMS // size))
-                places.append((self.reserve(size * slices), slices))
-            else:
-                places.append((row[6] if kernel is normalize.channel_gradient else 0, slices))
-        return places
+            elif kernel is normalize.channel_gradient:
+                size = row[2]
+            self.sums.append((self.reserve(size * slices), slices))
+        self.sum_rows = self.rows - before
 
 
 def programs(
@@ -44,16 +46,9 @@ def programs(
 ) -> tuple[DeviceProgram, UpdateProgram]:  # fmt: skip
     """What a step computes, and what then becomes of the parameters."""
     program = DeviceProgram(graph, dtype, loss, classes=classes, train=train)
+    program.place_sums()
     updates = UpdateProgram(
         graph, optimizer if train else None, regularizer, dtype, program.hyper, here=False
     )
     return program, updates
 
-
-def integers(row: list[int]) -> list[int]:
-    """Of an operation, without those past its last that is not 0."""
-    last = max((i for i, n in enumerate(row) if n), default=0)
-    return row[: last + 1]
-
-
-Kernels = list[tuple[Any, list[int]]]

@@ -106,12 +106,28 @@ _SPLITS: list[tuple[Any, Split]] = [
 ]
 
 
+_POINTWISE = (elementwise.scale, join.add, join.copy, noise.dropout)
+
+
+def is_pointwise(kernel: Any) -> bool:
+    """Whether a part is an element, made from those in the same place of other values."""
+    return _generated(kernel) in _NAMED or kernel in _POINTWISE
+
+
+def touches(kernel: Any, row: Row) -> int:
+    """First row of what an activation, or its derivative, changes or reads element by element; -1 of others."""
+    return {"forward": row[1], "backward": row[6]}.get(_generated(kernel), -1)
+
+
+def _generated(kernel: Any) -> str:
+    """Name of a kernel around a formula."""
+    return kernel.__name__ if getattr(kernel, "__module__", "").startswith("numbanet.kernels.") else ""
+
+
 def spread(kernel: Any, row: Row) -> tuple[int, list[str]]:
     """Into how many parts a lane's work falls, and the integers of each, as texts in which it is ``part``."""
-    generated = getattr(kernel, "__module__", "").startswith("numbanet.kernels.")
-    name = getattr(kernel, "__name__", "")
-    if generated and name in _NAMED:
-        return _NAMED[name](row)
+    if _generated(kernel) in _NAMED:
+        return _NAMED[_generated(kernel)](row)
     for known, split in _SPLITS:
         if kernel is known:
             return split(row)

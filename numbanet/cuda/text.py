@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
 from typing import Any
 
 from numbanet.cpu import conv, dense, embedding, normalize
@@ -10,7 +11,36 @@ from numbanet.cpu.update_program import UpdateProgram
 from numbanet.cuda import products
 from numbanet.cuda.bind import Namespace
 from numbanet.cuda.program import DeviceProgram
-from numbanet.cuda.spread import spread
+from numbanet.cuda.spread import is_pointwise, spread, touches
+
+GRADIENT = "rank, size, grads, slices, pitch, adds, work, base, lanes"
+PRODUCTS = (dense.forward, dense.backward, conv.forward, conv.backward)
+CROSSING = (
+    normalize.batch_measure, normalize.batch_forward, normalize.batch_measure_slope, normalize.batch_backward,
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Made:
+    """What an operation has made, and which thread has made what.
+
+    Attributes
+    ----------
+    text : str
+        Statements.
+    count, place : int
+        Elements of a lane that it has made, or parts of a lane's work, and the first row, if that matters.
+    tile : (int, int, int) or None
+        Rows and lanes of a thread's tile, and units, of a product.
+    pointwise : bool
+        Whether a thread has made elements from those in the same place.
+    """
+
+    text: str = ""
+    count: int = -1
+    place: int = -1
+    tile: tuple[int, int, int] | None = None
+    pointwise: bool = False
 
 
 def _tuple(columns: list[Any]) -> str:
@@ -39,7 +69,6 @@ class Writer:
         self.lanes, self.threads, self.slices = lanes, threads, slices
         self.tiles: dict[str, str] = {}
         self.kernels = 0
-        self.sums = program.place_sums()
         self.rows = program.rows
 
     def write(self) -> None:
@@ -66,39 +95,80 @@ class Writer:
     # -- forward, loss and backward -----------------------------------------------------
 
     def passes(self) -> str:
-        """All passes; threads meet after each."""
-        table = self.program.passes
-        lines = [self.one_pass(k, row) for k, row in zip(table.kernels, table.rows, strict=True)]
-        body = "".join(f"    {line}\n    meet_part()\n" for line in lines) or "    pass\n"
+        """All passes; threads meet after each, unless the next needs only what the same thread has made."""
+        table, body = self.program.passes, ""
+        made = Made()
+        for kernel, row in zip(table.kernels, table.rows, strict=True):
+            if made.text and not self.follows(made, kernel, row):
+                body += "    meet_part()\n"
+                made = Made()
+            made = self.one_pass(kernel, row, made)
+            body += f"    {made.text}\n"
+        body += "    meet_part()\n" if body else "    pass\n"
         return f"\ndef passes(rank, size, params, hyper, work, base, lanes, filled):\n{body}"
 
-    def one_pass(self, kernel: Any, row: list[int]) -> str:
-        """Statement of an operation."""
+    def follows(self, made: Made, kernel: Any, row: list[int]) -> bool:
+        """Whether an operation needs, of what was made last, only what the same thread has made."""
+        if kernel in CROSSING or kernel in PRODUCTS:
+            return False
+        count, _ = spread(kernel, row)
+        if made.tile is not None:
+            return touches(kernel, row) == made.place and count == made.count
+        return count == made.count and (count == 1 or (made.pointwise and is_pointwise(kernel)))
+
+    def one_pass(self, kernel: Any, row: list[int], made: Made | None = None) -> Made:
+        """Statements of an operation; behind what was ``made``, threads keep the elements that they have."""
         head = "rank, size, params, work, base, lanes"
         block = "rank, size, work, base, lanes, filled"
         if kernel is dense.forward:
             weights, x, z, inputs, units, bias = row[1:7]
-            one = [1, inputs, 1, 1, 1, 1, 1, 1, 1, 1, units, weights + inputs * units if bias else -1, 0]
-            tile = self.tile(products.forward, *products.tile(units * self.lanes, self.threads))
-            ones = f"    for t in range(rank, lanes, size):\n        work[base + {x + inputs} * lanes + t] = T(1)"
-            return f"{tile}({head}, {weights}, {x}, {z}, {', '.join(map(str, one))})\n" + (ones if bias else "")
+            offset = weights + inputs * units if bias else -1
+            row = [0, weights, x, z, 1, inputs, 1, 1, 1, 1, 1, 1, 1, 1, units, offset, 0]
+            made = self.one_pass(conv.forward, row)
+            ones = f"\n    for t in range(rank, lanes, size):\n        work[base + {x + inputs} * lanes + t] = T(1)"
+            return replace(made, text=made.text + ones) if bias else made
         if kernel is dense.backward:
             weights, dz, dx, inputs, units = row[1:6]
-            one = [1, 1, inputs, 1, 1, 1, 1, 1, 1, 1, 1, units]
-            tile = self.tile(products.backward, *products.tile(inputs * self.lanes, self.threads))
-            return f"{tile}({head}, {weights}, {dz}, {dx}, {', '.join(map(str, one))})"
+            return self.one_pass(conv.backward, [0, weights, dz, dx, 1, inputs, 1, 1, 1, 1, 1, 1, 1, 1, units, 1])
         if kernel is conv.forward:
             geometry, (rows, columns, units, bias, step) = row[1:12], row[12:17]
-            tile = self.tile(products.forward, *products.tile(rows * columns * units * self.lanes, self.threads))
-            rest = (columns, rows * columns, units, bias, step)
-            return f"{tile}({head}, {', '.join(map(str, [*geometry, *rest]))})"
+            side = products.tile(rows * columns * units * self.lanes, self.threads)
+            numbers = [*geometry, columns, rows * columns, units, bias, step]
+            text = f"{self.tile(products.forward, *side)}({head}, {', '.join(map(str, numbers))})"
+            return Made(text, rows * columns * units, row[3], (*side, units))
         if kernel is conv.backward:
             weights, dz, dx, width, channels = row[1:6]
             rows, columns, units, height = row[12:16]
             pixels = height * width
-            tile = self.tile(products.backward, *products.tile(pixels * channels * self.lanes, self.threads))
-            numbers = (weights, dz, dx, pixels, width, channels, *row[6:12], rows, columns, units)
-            return f"{tile}({head}, {', '.join(map(str, numbers))})"
+            side = products.tile(pixels * channels * self.lanes, self.threads)
+            numbers = [weights, dz, dx, pixels, width, channels, *row[6:12], rows, columns, units]
+            text = f"{self.tile(products.backward, *side)}({head}, {', '.join(map(str, numbers))})"
+            return Made(text, pixels * channels, dx, (*side, channels))
+        if kernel in CROSSING:
+            return Made(self.crossing(kernel, row, block))
+        count, texts = spread(kernel, row)
+        call = f"{self.kernel(kernel)}(params, hyper, lane(work, {{}}, lanes), {_tuple(texts)}, 0, 0, 1, 1)"
+        if made is not None and made.tile is not None:
+            height, width, units = made.tile
+            tiles = -(-units // height)
+            text = (
+                f"groups = (lanes + {width - 1}) // {width}\n"
+                f"    for t in range(rank, {count // units * tiles} * groups, size):\n"
+                f"        for i in range({height * width}):\n"
+                f"            unit = t // groups % {tiles} * {height} + i // {width}\n"
+                f"            own = t % groups + i % {width} * groups\n"
+                f"            if unit < {units} and own < lanes:\n"
+                f"                part = t // (groups * {tiles}) * {units} + unit\n"
+                f"                {call.format('base + own')}"
+            )
+            return replace(made, text=text)
+        place = "base + t % lanes" if count > 1 else "base + t"
+        part = f"        part = {'t // lanes' if count > 1 else '0'}\n"
+        text = f"for t in range(rank, {count} * lanes, size):\n{part}        {call.format(place)}"
+        return Made(text, count, pointwise=is_pointwise(kernel))
+
+    def crossing(self, kernel: Any, row: list[int], block: str) -> str:
+        """Statement of an operation that crosses lanes."""
         if kernel is normalize.batch_measure:
             x, positions, channels, tail, scratch = row[1:6]
             return f"batch_measure({block}, {x}, {positions}, {channels}, {self.tail(tail)}, {scratch})"
@@ -111,64 +181,50 @@ class Writer:
         if kernel is normalize.batch_measure_slope:
             dz, positions, channels, tail, scratch, z = row[1:7]
             return f"batch_measure_slope({block}, {dz}, {positions}, {channels}, {self.tail(tail)}, {scratch}, {z})"
-        if kernel is normalize.batch_backward:
-            dz, positions, channels, tail, z = row[1:6]
-            return f"batch_backward({block}, {dz}, {positions}, {channels}, {self.tail(tail)}, {z})"
-        count, texts = spread(kernel, row)
-        place = "base + t % lanes" if count > 1 else "base + t"
-        part = f"        part = {'t // lanes' if count > 1 else '0'}\n"
-        return (
-            f"for t in range(rank, {count} * lanes, size):\n{part}        "
-            f"{self.kernel(kernel)}(params, hyper, lane(work, {place}, lanes), {_tuple(texts)}, 0, 0, 1, 1)"
-        )
+        dz, positions, channels, tail, z = row[1:6]
+        return f"batch_backward({block}, {dz}, {positions}, {channels}, {self.tail(tail)}, {z})"
 
     # -- gradients ----------------------------------------------------------------------
 
     def gradients(self) -> str:
         """All gradients of a block of lanes."""
         table = self.program.gradients
-        lines = [
-            line
-            for k, row, (sums, slices) in zip(table.kernels, table.rows, self.sums, strict=True)
-            for line in self.one_gradient(k, row, sums, slices)
-        ]
+        calls, sums = [], []
+        for kernel, row, (first, parts) in zip(table.kernels, table.rows, self.program.sums, strict=True):
+            call, count = self.one_gradient(kernel, row, first, parts)
+            calls.append(call)
+            if count:
+                sums.append(f"gather_sums({GRADIENT}, {first}, {parts}, {row[1]}, {count})")
+        rows = self.program.sum_rows
+        lines = calls
+        if sums:
+            fold = f"fold(rank, size, work, base + {self.rows - rows} * lanes, {rows}, lanes)"
+            lines = [*calls, "meet_part()", fold, *sums]
         body = "".join(f"    {line}\n" for line in lines) or "    pass\n"
         return f"\ndef gradients(rank, size, grads, slices, pitch, adds, work, base, lanes):\n{body}"
 
-    def one_gradient(self, kernel: Any, row: list[int], sums: int, parts: int) -> list[str]:
-        """Statements of one."""
-        head = "rank, size, grads, slices, pitch, adds, work, base, lanes"
+    def one_gradient(self, kernel: Any, row: list[int], sums: int, parts: int) -> tuple[str, int]:
+        """Statement of one, and of how many elements it makes sums that are yet to be added up over lanes."""
         if kernel is dense.gradient:
             weights, rows, units, x, dz = row[1:6]
-            side = products.tile(rows * units * self.slices, self.threads)
-            name = self.tile(products.gradient, *side)
-            return [f"{name}({head}, {weights}, {rows}, {units}, {x}, {dz})"]
+            name = self.tile(products.gradient, *products.tile(rows * units * self.slices, self.threads))
+            return f"{name}({GRADIENT}, {weights}, {rows}, {units}, {x}, {dz})", 0
         if kernel is conv.gradient:
-            weights, rows, units = row[1:4]
+            rows, units = row[2:4]
             side = products.tile(rows * units * parts * self.lanes, self.threads)
-            name = self.tile(products.convolution_sums, *side)
             numbers = ", ".join(map(str, [sums, parts, *row[2:16]]))
-            return self._summed(f"{name}(rank, size, work, base, lanes, {numbers})", sums, parts, weights, rows * units)
+            name = self.tile(products.convolution_sums, *side)
+            return f"{name}(rank, size, work, base, lanes, {numbers})", rows * units
         if kernel is normalize.channel_gradient:
-            offset, channels, _, dz, positions, scratch, x = row[1:8]
-            call = f"channel_sums(rank, size, work, base, lanes, {channels}, {dz}, {positions}, {scratch}, {x})"
-            return self._summed(call, scratch, 1, offset, channels)
+            channels, dz, positions, x = row[2], row[4], row[5], row[7]
+            numbers = f"{channels}, {dz}, {positions}, {sums}, {x}"
+            return f"channel_sums(rank, size, work, base, lanes, {numbers})", channels
         if kernel is embedding.gradient:
-            return [f"embedding_gradient({head}, {', '.join(map(str, row[1:7]))})"]
+            return f"embedding_gradient({GRADIENT}, {', '.join(map(str, row[1:7]))})", 0
         if kernel is normalize.batch_gradient:
             offset, _, channels, tail = row[1:5]
-            return [
-                f"batch_gradient({head}, {offset}, {channels}, {self.tail(tail)})",
-            ]
+            return f"batch_gradient({GRADIENT}, {offset}, {channels}, {self.tail(tail)})", 0
         raise ValueError(f"there is no CUDA kernel for the gradient {getattr(kernel, '__name__', kernel)}")
-
-    def _summed(self, call: str, sums: int, parts: int, offset: int, count: int) -> list[str]:
-        """Sums for each lane, then over lanes."""
-        return [
-            call, "meet_part()", f"fold(rank, size, work, base + {sums} * lanes, {count * parts}, lanes)",
-            "gather_sums(rank, size, grads, slices, pitch, adds, work, base, lanes, "
-            f"{sums}, {parts}, {offset}, {count})",
-        ]  # fmt: skip
 
     # -- updates ------------------------------------------------------------------------
 
