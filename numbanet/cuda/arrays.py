@@ -40,7 +40,7 @@ class OnDevice:
     def finite(self) -> bool:
         """Whether all numbers are."""
         found = target.send(np.ones(1, np.int32))
-        _finite()[64, 256 if not target.SIMULATED else 1](self.flat, found)
+        target.launch(_finite(), 64, 2 if target.SIMULATED else 256, 0, [self.flat, found])
         return bool(target.fetch(found, 1)[0])
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-import threading
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from numba import config, cuda, types
 from numba.core import cgutils
+
+from numbanet.cuda import simulated
 
 SIMULATED = bool(config.ENABLE_CUDASIM)
 
@@ -77,17 +78,20 @@ def is_contiguous(array: Any) -> bool:
 
 def processors() -> int:
     """Blocks of threads that run at the same time for sure."""
-    return 1 if SIMULATED else cuda.get_current_device().MULTIPROCESSOR_COUNT
+    return 2 if SIMULATED else cuda.get_current_device().MULTIPROCESSOR_COUNT
 
 
 def shared_bytes() -> int:
     """Bytes that a block of threads may share on the chip, beside `sums`."""
-    return (1 << 16) if SIMULATED else cuda.get_current_device().MAX_SHARED_MEMORY_PER_BLOCK_OPTIN - (1 << 13)
+    return simulated.SHARED if SIMULATED else cuda.get_current_device().MAX_SHARED_MEMORY_PER_BLOCK_OPTIN - (1 << 13)
 
 
 def launch(function: Any, blocks: int, threads: int, shared: int, arguments: list[Any]) -> None:
     """Launch a kernel whose blocks share so many bytes on the chip."""
-    if shared > 48 << 10 and not SIMULATED:
+    if SIMULATED:
+        simulated.Launch(function, blocks, threads, arguments).run()
+        return
+    if shared > 48 << 10:
         from numba.cuda.cudadrv.driver import binding, driver
 
         compiled = function.compile(tuple(function.typeof_pyval(a) for a in arguments))
@@ -114,20 +118,7 @@ def exported(function: Callable[..., Any]) -> Any:
 
 def kernel(function: Callable[..., Any]) -> Any:
     """A function that can be launched."""
-    if not SIMULATED:
-        return cuda.jit(function)
-
-    def quiet(*arguments: Any) -> None:
-        with np.errstate(all="ignore"):  # numbers wrap and overflow silently, as compiled
-            function(*(_host(a) for a in arguments))
-
-    return cuda.jit(quiet)
-
-
-def _host(array: Any) -> Any:
-    """The array behind what the simulator makes of it."""
-    inner = getattr(array, "_item", array)
-    return getattr(inner, "_ary", inner)
+    return function if SIMULATED else cuda.jit(function)
 
 
 @device
@@ -162,77 +153,22 @@ def product(  # type: ignore[no-untyped-def]
 
 
 if SIMULATED:
-    _lock = threading.Lock()
-
-    def view(array, start, size):  # type: ignore[no-untyped-def]
-        """``array[start : start + size]`` of an array of one axis."""
-        if not 0 <= start <= start + size <= array.size:
-            raise IndexError("a kernel reaches past the end of an array")
-        return array[start : start + size]
-
-    def grid(array, start, rows, columns):  # type: ignore[no-untyped-def]
-        """`view` as a matrix."""
-        part = view(array, start, rows * columns)
-        step = part.strides[0] if part.size > 1 else array.itemsize
-        return np.lib.stride_tricks.as_strided(np.asarray(part), (rows, columns), (columns * step, step))
-
-    def lane(array, start, pitch):  # type: ignore[no-untyped-def]
-        """Every element that is ``pitch`` from the one before, from ``start`` on."""
-        return np.asarray(array)[start::pitch]
-
-    def words(array, start, lanes):  # type: ignore[no-untyped-def]
-        """The first word of an element, as an array of one."""
-        return np.asarray(array)[start : start + 1].copy().view(np.uint32)[:1]
-
-    def put_word(array, place, word):  # type: ignore[no-untyped-def]
-        """Store a word where an element begins."""
-        np.asarray(array)[place : place + 1].view(np.uint32)[0] = word
-
-    def _thread() -> Any:
-        return threading.current_thread()
-
-    def thread():  # type: ignore[no-untyped-def]
-        """Number of the thread in its block."""
-        return _thread().threadIdx.x
-
-    def threads():  # type: ignore[no-untyped-def]
-        """Threads of a block."""
-        return _thread()._manager._block_dim[0]
-
-    def block():  # type: ignore[no-untyped-def]
-        """Number of the block in the grid."""
-        return _thread().blockIdx.x
-
-    def blocks():  # type: ignore[no-untyped-def]
-        """Blocks of the grid."""
-        return _thread()._manager._grid_dim[0]
-
-    def meet_block():  # type: ignore[no-untyped-def]
-        """Wait for the threads of the block."""
-        _thread().syncthreads()
-
-    def meet_grid():  # type: ignore[no-untyped-def]
-        """Wait for all threads."""
-        if blocks() > 1:
-            raise RuntimeError("the simulator runs one block after the other; they can't wait for one another")
-        _thread().syncthreads()
-
-    def shared(like):  # type: ignore[no-untyped-def]
-        """Memory of the block, as much as the launch may ask for, of an array's type."""
-        manager = _thread()._manager
-        with _lock:
-            return manager.__dict__.setdefault("shared", np.zeros((1 << 16) // like.itemsize, like.dtype))
-
-    def sums(like):  # type: ignore[no-untyped-def]
-        """Memory of the block for a number of each of up to 1,024 threads, in float64."""
-        with _lock:
-            return _thread()._manager.__dict__.setdefault("sums", np.zeros(1024))
-
-    def atomic_max(array, place, value):  # type: ignore[no-untyped-def]
-        """Let an integer be at least a value."""
-        with _lock:
-            array[place] = max(array[place], value)
-
+    from numbanet.cuda.simulated import (
+        atomic_max,
+        block,
+        blocks,
+        grid,
+        lane,
+        meet_block,
+        meet_grid,
+        put_word,
+        shared,
+        sums,
+        thread,
+        threads,
+        view,
+        words,
+    )  # fmt: skip
 else:
     from numba.cuda.extending import intrinsic
 
