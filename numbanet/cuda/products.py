@@ -40,14 +40,14 @@ def _store(rows: int, lanes: int, name: str, place: str, limit: str) -> str:
         text += f"        if {name} + {i} < {limit}:\n"
         for j in range(lanes):
             text += f"            if lane + {j} * groups < lanes:\n"
-            text += f"                work[{place} + ({name} + {i}) * lanes + l{j}] = c{i}_{j}\n"
+            text += f"                put(work, {place} + ({name} + {i}) * lanes + l{j}, c{i}_{j})\n"
     return text
 
 
 def forward(rows: int, lanes: int) -> str:
     """z = W * x + b for each position; its name in the text is ``forward_<rows>_<lanes>``."""
     bias = "".join(
-        f"            b = params[bias + position * step + u{i}]\n"
+        f"            b = get(params, bias + position * step + u{i})\n"
         + "".join(f"            c{i}_{j} = b\n" for j in range(lanes))
         for i in range(rows)
     )
@@ -68,8 +68,8 @@ def forward_{rows}_{lanes}(
             at = base + (x + (corner + tap // wide * gap_down * width + tap % wide * gap_right) * channels) * lanes
             w = weights + tap * channels * units
             for c in range(channels):
-{each(rows, "a# = params[w + u#]", 16)}\
-{each(lanes, "b# = work[at + l#]", 16)}\
+{each(rows, "a# = get(params, w + u#)", 16)}\
+{each(lanes, "b# = get(work, at + l#)", 16)}\
 {_multiply(16, rows, lanes)}\
                 at += lanes
                 w += units
@@ -97,8 +97,8 @@ def backward_{rows}_{lanes}(
                 at = base + (dz + (row // down * columns + column // right) * units) * lanes
                 w = weights + tap * channels * units
                 for u in range(units):
-{each(rows, "a# = params[w + r# + u]", 20)}\
-{each(lanes, "b# = work[at + l#]", 20)}\
+{each(rows, "a# = get(params, w + r# + u)", 20)}\
+{each(lanes, "b# = get(work, at + l#)", 20)}\
 {_multiply(20, rows, lanes)}\
                     at += lanes
         place = base + (dx + pixel * channels) * lanes
@@ -116,7 +116,7 @@ def gradient(rows: int, columns: int) -> str:
         for j in range(columns):
             place = f"place + (row + {i}) * units + unit + {j}"
             stores += f"            if unit + {j} < units:\n"
-            stores += f"                grads[{place}] = c{i}_{j} + grads[{place}] if adds else c{i}_{j}\n"
+            stores += f"                put(grads, {place}, c{i}_{j} + get(grads, {place}) if adds else c{i}_{j})\n"
     return f"""
 def gradient_{rows}_{columns}(
     rank, size, grads, slices, pitch, adds, work, base, lanes, weights, rows, units, x, dz
@@ -130,8 +130,8 @@ def gradient_{rows}_{columns}(
 {_clear(rows, columns)}\
         lane = first + t % max(1, last - first)
         for k in range(last - first):
-{each(rows, "a# = work[x# + lane]", 12)}\
-{each(columns, "b# = work[z# + lane]", 12)}\
+{each(rows, "a# = get(work, x# + lane)", 12)}\
+{each(columns, "b# = get(work, z# + lane)", 12)}\
 {_multiply(12, rows, columns)}\
             lane = lane + 1 if lane + 1 < last else first
         place = part * pitch + weights
@@ -145,7 +145,7 @@ def convolution_sums(rows: int, columns: int) -> str:
         stores += f"        if row + {i} < rows:\n"
         for j in range(columns):
             stores += f"            if unit + {j} < units:\n"
-            stores += f"                work[place + ((row + {i}) * units + unit + {j}) * lanes] = c{i}_{j}\n"
+            stores += f"                put(work, place + ((row + {i}) * units + unit + {j}) * lanes, c{i}_{j})\n"
     taps = "".join(
         f"        k = min(row + {i}, rows - 1)\n"
         f"        x{i} = (k // (wide * channels) * gap_down * width + k // channels % wide * gap_right) * channels"
@@ -166,8 +166,8 @@ def sums_{rows}_{columns}(
             for column in range(columns):
                 at = x + (line * down * width + column * right) * channels
                 to = dz + (line * columns + column) * units
-{each(rows, "a# = work[base + (at + x#) * lanes + lane]", 16)}\
-{each(columns, "b# = work[base + (to + z#) * lanes + lane]", 16)}\
+{each(rows, "a# = get(work, base + (at + x#) * lanes + lane)", 16)}\
+{each(columns, "b# = get(work, base + (to + z#) * lanes + lane)", 16)}\
 {_multiply(16, rows, columns)}\
         place = base + (sums + part * rows * units) * lanes + lane
 {stores}"""

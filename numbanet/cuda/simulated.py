@@ -93,6 +93,22 @@ def grid(array, start, rows, columns):  # type: ignore[no-untyped-def]
     return np.lib.stride_tricks.as_strided(part, (rows, columns), (columns * step, step))
 
 
+def get(array, place):  # type: ignore[no-untyped-def]
+    """``array[place]``."""
+    return array[_inside(array, place)]
+
+
+def put(array, place, value):  # type: ignore[no-untyped-def]
+    """``array[place] = value``."""
+    array[_inside(array, place)] = value
+
+
+def _inside(array: np.ndarray, place: int) -> int:
+    if not 0 <= place < array.size:
+        raise IndexError("a kernel reaches past the end of an array")
+    return place
+
+
 def lane(array, start, pitch):  # type: ignore[no-untyped-def]
     """Every element that is ``pitch`` from the one before, from ``start`` on."""
     return array[start::pitch]

@@ -6,6 +6,7 @@ import math
 
 from numbanet.cpu.normalize import INVERSE, MEAN, PRODUCT, SLOPE, VARIANCE
 from numbanet.cuda.slots import T, meet_part
+from numbanet.cuda.target import get, put
 
 FAN = 16  # numbers that a thread adds up before the threads meet again
 
@@ -17,10 +18,10 @@ def fold(rank, size, work, at, rows, lanes):  # type: ignore[no-untyped-def]
         kept = (left + FAN - 1) // FAN
         for t in range(rank, rows * kept, size):
             row = at + t // kept * lanes
-            total = work[row + t % kept]
+            total = get(work, row + t % kept)
             for i in range(t % kept + kept, left, kept):
-                total += work[row + i]
-            work[row + t % kept] = total
+                total += get(work, row + i)
+            put(work, row + t % kept, total)
         left = kept
         meet_part()
 
@@ -28,12 +29,12 @@ def fold(rank, size, work, at, rows, lanes):  # type: ignore[no-untyped-def]
 def gather_sums(rank, size, grads, slices, pitch, adds, work, base, lanes, sums, parts, offset, count):  # type: ignore[no-untyped-def]
     """Elements of the gradient from the first lane of their sums, of which there are several parts."""
     for i in range(rank, count, size):
-        total = work[base + (sums + i) * lanes]
+        total = get(work, base + (sums + i) * lanes)
         for part in range(1, parts):
-            total += work[base + (sums + part * count + i) * lanes]
-        grads[offset + i] = total + grads[offset + i] if adds else total
+            total += get(work, base + (sums + part * count + i) * lanes)
+        put(grads, offset + i, total + get(grads, offset + i) if adds else total)
         for other in range(1, slices):
-            grads[other * pitch + offset + i] = 0
+            put(grads, other * pitch + offset + i, T(0))
 
 
 def channel_sums(rank, size, work, base, lanes, channels, dz, positions, sums, x):  # type: ignore[no-untyped-def]
@@ -41,25 +42,25 @@ def channel_sums(rank, size, work, base, lanes, channels, dz, positions, sums, x
     for t in range(rank, channels * lanes, size):
         total = T(0)
         for p in range(positions):
-            value = work[base + (dz + p * channels) * lanes + t]
+            value = get(work, base + (dz + p * channels) * lanes + t)
             if x >= 0:
-                value *= work[base + (x + p * channels) * lanes + t]
+                value *= get(work, base + (x + p * channels) * lanes + t)
             total += value
-        work[base + sums * lanes + t] = total
+        put(work, base + sums * lanes + t, total)
 
 
 def embedding_gradient(rank, size, grads, slices, pitch, adds, work, base, lanes, table, rows, width, x, dz, positions):  # type: ignore[no-untyped-def]
     """Rows of the table's gradient (+)= dz where they were chosen, each element by one thread."""
     for t in range(rank, rows * width, size):
         row, d = t // width, t % width
-        total = grads[table + t] if adds else T(0)
+        total = get(grads, table + t) if adds else T(0)
         for p in range(positions):
             for lane in range(lanes):
-                if work[base + (x + p) * lanes + lane] == row:
-                    total += work[base + (dz + p * width + d) * lanes + lane]
-        grads[table + t] = total
+                if get(work, base + (x + p) * lanes + lane) == row:
+                    total += get(work, base + (dz + p * width + d) * lanes + lane)
+        put(grads, table + t, total)
         for other in range(1, slices):
-            grads[other * pitch + table + t] = 0
+            put(grads, other * pitch + table + t, T(0))
 
 
 def batch_mean(rank, size, work, base, lanes, samples, x, positions, channels, mean, scratch):  # type: ignore[no-untyped-def]
@@ -67,12 +68,12 @@ def batch_mean(rank, size, work, base, lanes, samples, x, positions, channels, m
     for t in range(rank, channels * lanes, size):
         total = T(0)
         for p in range(positions if t % lanes < samples else 0):
-            total += work[base + (x + p * channels) * lanes + t]
-        work[base + scratch * lanes + t] = total
+            total += get(work, base + (x + p * channels) * lanes + t)
+        put(work, base + scratch * lanes + t, total)
     meet_part()
     fold(rank, size, work, base + scratch * lanes, channels, lanes)
     for c in range(rank, channels, size):
-        work[mean + c] = work[base + (scratch + c) * lanes] / T(samples * positions)
+        put(work, mean + c, get(work, base + (scratch + c) * lanes) / T(samples * positions))
     meet_part()
 
 
@@ -80,16 +81,16 @@ def batch_measure(rank, size, work, base, lanes, samples, x, positions, channels
     """Mean and variance of each channel."""
     batch_mean(rank, size, work, base, lanes, samples, x, positions, channels, tail + MEAN * channels, scratch)
     for t in range(rank, channels * lanes, size):
-        middle = work[tail + MEAN * channels + t // lanes]
+        middle = get(work, tail + MEAN * channels + t // lanes)
         total = T(0)
         for p in range(positions if t % lanes < samples else 0):
-            value = work[base + (x + p * channels) * lanes + t] - middle
+            value = get(work, base + (x + p * channels) * lanes + t) - middle
             total += value * value
-        work[base + scratch * lanes + t] = total
+        put(work, base + scratch * lanes + t, total)
     meet_part()
     fold(rank, size, work, base + scratch * lanes, channels, lanes)
     for c in range(rank, channels, size):
-        work[tail + VARIANCE * channels + c] = work[base + (scratch + c) * lanes] / T(samples * positions)
+        put(work, tail + VARIANCE * channels + c, get(work, base + (scratch + c) * lanes) / T(samples * positions))
     meet_part()
 
 
@@ -97,10 +98,11 @@ def batch_forward(rank, size, hyper, work, base, lanes, x, positions, channels, 
     """z = (x - mean) / sqrt(variance + epsilon)."""
     for t in range(rank, positions * channels * lanes, size):
         c = t // lanes % channels
-        inverse = T(1) / math.sqrt(work[tail + VARIANCE * channels + c] + hyper[at])
-        work[base + z * lanes + t] = (work[base + x * lanes + t] - work[tail + MEAN * channels + c]) * inverse
+        inverse = T(1) / math.sqrt(get(work, tail + VARIANCE * channels + c) + hyper[at])
+        value = get(work, base + x * lanes + t) - get(work, tail + MEAN * channels + c)
+        put(work, base + z * lanes + t, value * inverse)
         if t < channels * lanes and t % lanes == 0:
-            work[tail + INVERSE * channels + c] = inverse
+            put(work, tail + INVERSE * channels + c, inverse)
 
 
 def batch_measure_slope(rank, size, work, base, lanes, samples, dz, positions, channels, tail, scratch, z):  # type: ignore[no-untyped-def]
@@ -110,12 +112,12 @@ def batch_measure_slope(rank, size, work, base, lanes, samples, dz, positions, c
         total = T(0)
         for p in range(positions if t % lanes < samples else 0):
             row = p * channels * lanes + t
-            total += work[base + dz * lanes + row] * work[base + z * lanes + row]
-        work[base + scratch * lanes + t] = total
+            total += get(work, base + dz * lanes + row) * get(work, base + z * lanes + row)
+        put(work, base + scratch * lanes + t, total)
     meet_part()
     fold(rank, size, work, base + scratch * lanes, channels, lanes)
     for c in range(rank, channels, size):
-        work[tail + PRODUCT * channels + c] = work[base + (scratch + c) * lanes] / T(samples * positions)
+        put(work, tail + PRODUCT * channels + c, get(work, base + (scratch + c) * lanes) / T(samples * positions))
     meet_part()
 
 
@@ -123,15 +125,16 @@ def batch_backward(rank, size, work, base, lanes, samples, dz, positions, channe
     """dz becomes dx = (dz - mean(dz) - z mean(dz z)) / deviation, and 0 in spare lanes."""
     for t in range(rank, positions * channels * lanes, size):
         c = t // lanes % channels
-        middle = work[base + dz * lanes + t] - work[tail + SLOPE * channels + c]
-        middle -= work[base + z * lanes + t] * work[tail + PRODUCT * channels + c]
-        work[base + dz * lanes + t] = middle * work[tail + INVERSE * channels + c] if t % lanes < samples else T(0)
+        middle = get(work, base + dz * lanes + t) - get(work, tail + SLOPE * channels + c)
+        middle -= get(work, base + z * lanes + t) * get(work, tail + PRODUCT * channels + c)
+        middle *= get(work, tail + INVERSE * channels + c)
+        put(work, base + dz * lanes + t, middle if t % lanes < samples else T(0))
 
 
 
 def batch_gradient(rank, size, grads, slices, pitch, adds, work, base, lanes, offset, channels, tail):  # type: ignore[no-untyped-def]
     """Mean and variance of the batch, by which running averages go."""
     for i in range(rank, 2 * channels, size):
-        grads[offset + i] = work[tail + MEAN * channels + i]
+        put(grads, offset + i, get(work, tail + MEAN * channels + i))
         for other in range(1, slices):
-            grads[other * pitch + offset + i] = 0
+            put(grads, other * pitch + offset + i, T(0))

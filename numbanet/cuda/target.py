@@ -157,10 +157,12 @@ if SIMULATED:
         atomic_max,
         block,
         blocks,
+        get,
         grid,
         lane,
         meet_block,
         meet_grid,
+        put,
         put_word,
         shared,
         sums,
@@ -209,6 +211,26 @@ else:
             return _slice(context, builder, sig, args, [args[2], args[3]])
 
         return types.Array(array.dtype, 2, array.layout)(array, types.intp, types.intp, types.intp), codegen
+
+    @intrinsic
+    def get(typing, array, place):  # type: ignore[no-untyped-def]
+        """``array[place]`` of an array whose elements lie side by side; to Numba a negative index is another case."""
+
+        def codegen(context, builder, sig, args):  # type: ignore[no-untyped-def]
+            source = context.make_array(sig.args[0])(context, builder, args[0])
+            return builder.load(builder.gep(source.data, [args[1]]))
+
+        return array.dtype(array, types.intp), codegen
+
+    @intrinsic
+    def put(typing, array, place, value):  # type: ignore[no-untyped-def]
+        """``array[place] = value``, as `get`."""
+
+        def codegen(context, builder, sig, args):  # type: ignore[no-untyped-def]
+            source = context.make_array(sig.args[0])(context, builder, args[0])
+            builder.store(args[2], builder.gep(source.data, [args[1]]))
+
+        return types.void(array, types.intp, array.dtype), codegen
 
     @intrinsic
     def lane(typing, array, start, pitch):  # type: ignore[no-untyped-def]
