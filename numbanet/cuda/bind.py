@@ -11,9 +11,9 @@ import numpy as np
 
 from numbanet.cpu import jit, memory
 from numbanet.cpu.rebind import plain, rebind, twin
-from numbanet.cuda import driver, slots, sums, target
+from numbanet.cuda import driver, images, slots, sums, target
 
-HERE = (driver, sums)
+HERE = (driver, images, sums)
 
 
 def on_the_device(value: Any) -> Any:

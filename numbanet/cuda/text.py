@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any
 
-from numbanet.cpu import conv, dense, embedding, normalize
+from numbanet.cpu import conv, dense, embedding, image, normalize
 from numbanet.cpu.program import Table
 from numbanet.cpu.update_program import UpdateProgram
 from numbanet.cuda import products
@@ -15,8 +15,9 @@ from numbanet.cuda.spread import is_pointwise, spread, touches
 
 GRADIENT = "rank, size, grads, slices, pitch, adds, work, base, lanes"
 PRODUCTS = (dense.forward, dense.backward, conv.forward, conv.backward)
-CROSSING = (
-    normalize.batch_measure, normalize.batch_forward, normalize.batch_measure_slope, normalize.batch_backward,
+OWN = (
+    image.pad, normalize.batch_measure, normalize.batch_forward, normalize.batch_measure_slope,
+    normalize.batch_backward,
 )  # fmt: skip
 
 
@@ -109,7 +110,7 @@ class Writer:
 
     def follows(self, made: Made, kernel: Any, row: list[int]) -> bool:
         """Whether an operation needs, of what was made last, only what the same thread has made."""
-        if kernel in CROSSING or kernel in PRODUCTS:
+        if kernel in OWN or kernel in PRODUCTS:
             return False
         count, _ = spread(kernel, row)
         if made.tile is not None:
@@ -144,8 +145,8 @@ class Writer:
             numbers = [weights, dz, dx, pixels, width, channels, *row[6:12], rows, columns, units]
             text = f"{self.tile(products.backward, *side)}({head}, {', '.join(map(str, numbers))})"
             return Made(text, pixels * channels, dx, (*side, channels))
-        if kernel in CROSSING:
-            return Made(self.crossing(kernel, row, block))
+        if kernel in OWN:
+            return Made(self.own(kernel, row, block))
         count, texts = spread(kernel, row)
         call = f"{self.kernel(kernel)}(params, hyper, lane(work, {{}}, lanes), {_tuple(texts)}, 0, 0, 1, 1)"
         if made is not None and made.tile is not None:
@@ -167,8 +168,10 @@ class Writer:
         text = f"for t in range(rank, {count} * lanes, size):\n{part}        {call.format(place)}"
         return Made(text, count, pointwise=is_pointwise(kernel))
 
-    def crossing(self, kernel: Any, row: list[int], block: str) -> str:
-        """Statement of an operation that crosses lanes."""
+    def own(self, kernel: Any, row: list[int], block: str) -> str:
+        """Statement of an operation that has a kernel of the device's own."""
+        if kernel is image.pad:
+            return f"pad(rank, size, hyper, work, base, lanes, {', '.join(map(str, row[1:11]))})"
         if kernel is normalize.batch_measure:
             x, positions, channels, tail, scratch = row[1:6]
             return f"batch_measure({block}, {x}, {positions}, {channels}, {self.tail(tail)}, {scratch})"
