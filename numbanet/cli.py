@@ -32,7 +32,7 @@ def _one_line_errors() -> Iterator[None]:
     """What the user can put right is told in one line, without a traceback."""
     try:
         yield
-    except (ValueError, TypeError, OSError, ImportError, FloatingPointError) as error:
+    except (ValueError, TypeError, OSError, ImportError, FloatingPointError, RuntimeError) as error:
         raise click.ClickException(str(error)) from error
 
 
@@ -91,6 +91,8 @@ def _options(command: Callable[..., None]) -> Callable[..., None]:
               "penalty.")
 @click.option("--validation-fraction", type=click.FloatRange(0, 1, max_open=True), default=0.1, show_default=True,
               help="Share of the samples that decides when to stop.")
+@click.option("--device", type=click.Choice(["cpu", "cuda", "auto"]), default="cpu", show_default=True,
+              help="Where to train; auto takes an NVIDIA card if there is one that can be used.")
 @click.option("--checkpoint", type=click.Path(path_type=Path, file_okay=False), metavar="FOLDER",
               help="Write all that training goes on from there, after every epoch.")
 @click.option("--resume", is_flag=True, help="Go on from the newest checkpoint in that folder.")

@@ -56,17 +56,21 @@ class Experiment:
         One a core where None.
     dtype : str
         Working dtype.
+    device : str
+        Where to train.
 
     Raises
     ------
     ValueError, TypeError
         If a name is unknown or the data doesn't suit.
+    RuntimeError
+        If the GPU is wanted and can't be used.
     """
 
     def __init__(self, dataset: Dataset, *, rescale: bool, model: str, layers: tuple[int, ...], activation: str,
                  loss: str | None, optimizer: str, learning_rate: float | None, weight_decay: float, epochs: int,
                  batch_size: int, validation_fraction: float, test_fraction: float | None, patience: int, seed: int,
-                 threads: int | None, dtype: str) -> None:
+                 threads: int | None, dtype: str, device: str = "cpu") -> None:
         if model == "dense":
             dataset = _as_vectors(dataset)
         elif dataset.X.ndim != 4:
@@ -114,7 +118,8 @@ class Experiment:
         self.trainer = Trainer(
             self.model, loss=self.loss, optimizer=self.optimizer,
             regularizer=get("regularizer", "l2", strength=weight_decay) if weight_decay else None,
-            metrics=["accuracy"] if self.by_label else [], dtype=dtype, threads=threads, seed=seed)
+            metrics=["accuracy"] if self.by_label else [], dtype=dtype, threads=threads, seed=seed,
+            device=device)
 
     def describe(self) -> str:
         """Data and network in two lines.
