@@ -87,8 +87,13 @@ class Launch:
         writer = Writer(program, updates, space, shape.lanes, workers, shape.slices if shape.together else 1)
         writer.write()
         self.elements = program.rows * shape.lanes + program.tail
+        # what is known now leaves out what is not needed, and divides by constants
+        known = {"shared": int(shape.together), "slices": shape.slices}
+        if not shape.together:
+            known["lanes"] = shape.lanes
+        plan = (str(known.get(name, f"numbers[{i}]")) for i, name in enumerate(Plan._fields))
         text = ENTRY.format(
-            arrays=", ".join(ARRAYS), clip=clip_norm, plan=", ".join(f"numbers[{i}]" for i in range(len(Plan._fields))),
+            arrays=", ".join(ARRAYS), clip=clip_norm, plan=", ".join(plan),
             values=target.SHARED if shape.near else "work", sums=target.SUMS,
             rank="block() * threads() + thread()" if shape.together else "thread()",
             size="blocks() * threads()" if shape.together else "threads()",
@@ -96,7 +101,7 @@ class Launch:
         )  # fmt: skip
         exec(compile(text, "<numbanet.cuda>", "exec"), space.names)
         self.function = space.names["launch"]
-        self.kernel = target.kernel(self.function)
+        self.kernel = target.kernel(self.function, shape.threads)
         self.bytes = self.elements * np.dtype(program.dtype).itemsize if shape.near else 0
 
     def __call__(self, **arrays: Any) -> None:
