@@ -269,19 +269,15 @@ def batch_weight(place, plan, data, start, count):  # type: ignore[no-untyped-de
 
 def one_step(place, plan, memory, data, start, count, share, key):  # type: ignore[no-untyped-def]
     """Loss of a batch, known to all threads; its gradients are made."""
-    lost, adds = 0.0, 0
-    if plan.shared:
-        lost = block_sum(place, data, block_pass(place, plan, memory, data, start, 0, count, share, key, 0))
-        meet()
-        return lost
-    lanes = plan.lanes
-    for first in range(place.block * lanes, count, place.blocks * lanes):
+    lost, adds, lanes = 0.0, 0, plan.lanes
+    own, apart = (0, count) if plan.shared else (place.block * lanes, place.blocks * lanes)
+    for first in range(own, count, apart):  # the one call, for all that is inside is compiled for each
         lost += block_pass(place, plan, memory, data, start, first, count, share, key, adds)
         adds = 1
     if adds == 0 and plan.trains:
         for i in range(place.thread, memory.params.size, place.threads):
             memory.grads[place.block * memory.params.size + i] = 0
-    lost = team_sum(place, data, 0, lost)
+    lost = block_sum(place, data, lost) if plan.shared else team_sum(place, data, 0, lost)
     meet()
     return lost
 

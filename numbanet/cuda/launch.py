@@ -66,7 +66,7 @@ class Launch:
     program, updates : DeviceProgram, UpdateProgram
         What a step computes.
     shape : Shape
-        How the work is shared; the kernel fits any number of lanes where they are together.
+        How the work is shared.
     clip_norm : float
         Largest norm of the gradient, or 0.
 
@@ -74,6 +74,8 @@ class Launch:
     ----------
     elements : int
         Of a block of lanes.
+    known : dict of str to int
+        The part of the plan that is the same at each launch.
     """
 
     def __init__(self, program: DeviceProgram, updates: UpdateProgram, shape: Shape, clip_norm: float) -> None:
@@ -87,8 +89,17 @@ class Launch:
         writer = Writer(program, updates, space, shape.lanes, workers, shape.slices if shape.together else 1)
         writer.write()
         self.elements = program.rows * shape.lanes + program.tail
+        graph = program.graph
+        self.known = {
+            "shared": int(shape.together), "slices": shape.slices, "lanes": shape.lanes, "features": graph.input.size,
+            "target": program.target_columns, "outputs": graph.output.size, "input_row": program.place(graph.input),
+            "target_row": program.target_row, "weight_row": program.weight_row, "total_row": program.total_row,
+            "output_row": program.output_row, "key_row": program.key_row,
+        }  # fmt: skip
+        # written out: what is not needed is left out, nothing is kept in registers, divisors are constants
+        plan = (str(self.known.get(name, f"numbers[{i}]")) for i, name in enumerate(Plan._fields))
         text = ENTRY.format(
-            arrays=", ".join(ARRAYS), clip=clip_norm, plan=", ".join(f"numbers[{i}]" for i in range(len(Plan._fields))),
+            arrays=", ".join(ARRAYS), clip=clip_norm, plan=", ".join(plan),
             values=target.SHARED if shape.near else "work", sums=target.SUMS,
             rank="block() * threads() + thread()" if shape.together else "thread()",
             size="blocks() * threads()" if shape.together else "threads()",
@@ -96,7 +107,7 @@ class Launch:
         )  # fmt: skip
         exec(compile(text, "<numbanet.cuda>", "exec"), space.names)
         self.function = space.names["launch"]
-        self.kernel = target.kernel(self.function)
+        self.kernel = target.kernel(self.function, shape.threads)
         self.bytes = self.elements * np.dtype(program.dtype).itemsize if shape.near else 0
 
     def __call__(self, **arrays: Any) -> None:

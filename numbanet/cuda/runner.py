@@ -91,14 +91,9 @@ class DeviceRunner:
         outputs = call.outputs
         plan = Plan(
             samples=samples, batch=batch, epochs=call.epochs, epoch=call.epoch, first=call.first,
-            seed=call.seed, shuffle=int(call.shuffle and batch < samples), lanes=shape.lanes,
-            coefficients=call.table.shape[-1], slices=shape.slices, shared=int(shape.together),
+            seed=call.seed, shuffle=int(call.shuffle and batch < samples), coefficients=call.table.shape[-1],
             spread=int(call.spread), trains=trains, penalized=int(ops.penalties.size > 0),
-            weighted=int(call.weights is not None), keeps=int(outputs is not None),
-            features=self.graph.input.size, target=program.target_columns, outputs=self.graph.output.size,
-            input_row=program.place(self.graph.input), target_row=program.target_row,
-            weight_row=program.weight_row, total_row=program.total_row, output_row=program.output_row,
-            key_row=program.key_row,
+            weighted=int(call.weights is not None), keeps=int(outputs is not None), **launch.known,
         )  # fmt: skip
         grads = max((shape.slices + 1) * size, updates.scratch) if trains else 0
         work = 0 if shape.near else launch.elements * (1 if shape.together else shape.blocks)

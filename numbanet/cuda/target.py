@@ -107,8 +107,21 @@ def twin(name: str) -> Any:
 
 
 def device(function: Callable[..., Any]) -> Any:
-    """A function that other functions on the device can call."""
-    return function if SIMULATED else cuda.jit(device=True)(function)
+    """A function that becomes a part of those that call it, compiled once whatever numbers calls write out.
+
+    Numba would compile it anew for each combination of them, and LLVM needs no such help. What is called instead takes
+    its numbers in memory of the thread's own, and does not know where arrays lie.
+    """
+    if SIMULATED:
+        return function
+    found = cuda.jit(device=True, forceinline=True)(function)
+    template = found.get_call_template
+
+    def of_any_numbers(args: Any, kws: dict[str, Any]) -> Any:
+        return template(tuple(map(types.unliteral, args)), {k: types.unliteral(v) for k, v in kws.items()})
+
+    found.get_call_template = of_any_numbers
+    return found
 
 
 def exported(function: Callable[..., Any]) -> Any:
@@ -116,9 +129,9 @@ def exported(function: Callable[..., Any]) -> Any:
     return cuda.jit(device=True)(function)
 
 
-def kernel(function: Callable[..., Any]) -> Any:
-    """A function that can be launched."""
-    return function if SIMULATED else cuda.jit(function)
+def kernel(function: Callable[..., Any], threads: int) -> Any:
+    """A function that can be launched with so many threads a block, for which there are registers."""
+    return function if SIMULATED else cuda.jit(launch_bounds=threads)(function)
 
 
 @device
