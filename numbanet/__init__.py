@@ -18,7 +18,7 @@ _MODULES = {
     ],
     "callbacks": ["Callback", "EarlyStopping", "LambdaCallback", "ModelCheckpoint", "ReduceLROnPlateau"],
     "checkpoint": ["Checkpoint"],
-    "devices": ["CUDA", "devices"],
+    "device": ["CUDA", "devices"],
     "ensemble": ["Ensemble"],
     "history": ["History"],
     "hookspecs": ["hookimpl"],

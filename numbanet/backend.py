@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from numbanet.devices import CUDA, chosen
+from numbanet.device import CUDA, chosen
 from numbanet.graph import Graph
 
 

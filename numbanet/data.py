@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from numbanet.checks import first_not, nonnegative_float, real_array, whole_number
-from numbanet.devices import on_gpu
+from numbanet.device import on_gpu
 from numbanet.graph import Graph
 from numbanet.spec import Loss
 

@@ -12,7 +12,7 @@ import numpy as np
 from numbanet.backend import available_threads, new_engine, new_predictor
 from numbanet.checks import nonnegative_int, positive_int
 from numbanet.data import Targets, as_features, as_samples, as_targets, as_weights, check_on_host
-from numbanet.devices import CUDA, chosen, on_gpu
+from numbanet.device import CUDA, chosen, on_gpu
 from numbanet.graph import Graph
 from numbanet.model import Sequential
 from numbanet.registry import get

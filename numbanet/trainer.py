@@ -18,7 +18,7 @@ from numbanet.callbacks import Callback
 from numbanet.checkpoint import recall
 from numbanet.checks import positive_float, positive_int
 from numbanet.data import Targets
-from numbanet.devices import CUDA
+from numbanet.device import CUDA
 from numbanet.graph import Graph
 from numbanet.history import History
 from numbanet.model import Sequential

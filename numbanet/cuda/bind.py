@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import types
 from collections.abc import Callable
 from typing import Any
@@ -19,7 +18,7 @@ HERE = (driver, images, sums)
 def on_the_device(value: Any) -> Any:
     """What stands there for a function of the CPU's, or None."""
     ours = (
-        (memory.view, target.view), (memory.grid, target.grid), (jit.invoke, target.product), (np.sqrt, math.sqrt),
+        (memory.view, target.view), (memory.grid, target.grid), (jit.invoke, target.product), (np.sqrt, target.root),
         (memory.words, target.words),
     )  # fmt: skip
     for here, there in ours:

@@ -40,6 +40,8 @@ def names(dtype: str) -> dict[str, Any]:
     return {"cuda": cuda, "T": getattr(types, dtype), "float64": types.float64}
 
 
+# Of float64 the simulator's root is one of float64, beside which a float32 does not make all a float32.
+root: Any = np.sqrt if SIMULATED else math.sqrt
 SHARED = "shared(params)" if SIMULATED else "cuda.shared.array(0, T)"  # as much as the launch has asked for
 SUMS = "sums(params)" if SIMULATED else "cuda.shared.array(1024, float64)"
 

@@ -9,7 +9,7 @@ import numpy as np
 from sklearn.utils._param_validation import Interval, Options, StrOptions
 
 from numbanet.callbacks import Callback
-from numbanet.devices import NAMES
+from numbanet.device import NAMES
 from numbanet.registry import KINDS, get
 
 
