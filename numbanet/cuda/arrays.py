@@ -67,5 +67,5 @@ def _finite() -> Any:
                 if not values[i] - values[i] == 0:
                     found[0] = 0
 
-        _KERNELS["finite"] = target.kernel(finite)
+        _KERNELS["finite"] = target.kernel(finite, 256)
     return _KERNELS["finite"]
