@@ -162,9 +162,9 @@ class Trainer(Resumable):
         return history
 
     def _fit(
-        self, X: Any, y: Any, *, epochs: int, batch_size: int, validation_data: Sequence[Any] | None,
-        sample_weight: Any, class_weight: Any, callbacks: Iterable[Callback], progress: bool, shuffle: bool,
-        clock: Callable[[], float] | None = None,
+        self, X: Any, y: Any, *, epochs: int = 10, batch_size: int = 32, validation_data: Sequence[Any] | None = None,
+        sample_weight: Any = None, class_weight: Any = None, callbacks: Iterable[Callback] = (),
+        progress: bool = True, shuffle: bool = True, clock: Callable[[], float] | None = None,
     ) -> Turns:  # fmt: skip
         """`fit` in turns; with a clock it is that of a group, who sees to Ctrl-C."""
         epochs, batch_size = positive_int("epochs", epochs), positive_int("batch_size", batch_size)

@@ -142,7 +142,8 @@ def test_calls_of_compiled_code(monkeypatch):
 
     calls = []
     train = Engine.training
-    monkeypatch.setattr(Engine, "training", lambda *a, epochs, **k: calls.append(epochs) or train(*a, epochs=epochs, **k))
+    monkeypatch.setattr(Engine, "training", lambda *a, epochs, **k: calls.append(epochs) or train(
+        *a, epochs=epochs, **k))
     monkeypatch.setattr("numbanet.trainer.CALL", 60)
     model = small(max_iter=60, tol=1e6, n_iter_no_change=19).fit(X, Y)
     assert model.n_iter_ == 21  # the first improves on infinity
