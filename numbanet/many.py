@@ -38,8 +38,9 @@ def fit_many(
 ) -> list[History]:
     """Train many networks at the same time.
 
-    Each gets the bits that ``trainer.fit`` alone would give it with ``threads=1``. They may differ in
-    anything: seeds, penalties, learning rates, dropout, architecture.
+    Each gets the bits that ``trainer.fit`` alone would give it with ``threads=1``, or on a card by one block of
+    threads. They may differ in anything: seeds, penalties, learning rates, dropout, architecture; on a card those of
+    one architecture share launches.
 
     Parameters
     ----------

@@ -88,8 +88,6 @@ def shape(request: Request) -> Shape | None:
     runner, program, choice = request.runner, request.program, request.runner.choice
     if choice.path == "direct" or (choice.blocks or 1) > 1 or len(program.stages) > 2:
         return None
-    if isinstance(request.call.inputs, OnDevice):
-        return None
     batch = min(request.call.batch, len(request.call.inputs))
     alone = runner.shape(program, batch, True)
     if alone.together:
@@ -111,7 +109,7 @@ class Together:
     def __init__(self) -> None:
         self.seconds = 0.0
         self._limit = int(target.free_bytes() * SHARE)
-        self._keys: dict[int, tuple[Any, Any]] = {}  # of a program: itself, and what its kernels' text is made of
+        self._keys: dict[Any, tuple[Any, Any]] = {}  # a program, which is kept for its id, and the key
         self._buffers: dict[tuple[str, str], Any] = {}
         self._samples = Samples(self._limit // 2)
 
@@ -124,7 +122,7 @@ class Together:
             groups.setdefault(self.key(request), []).append(i)
         began = time.perf_counter()
         for key, members in groups.items():
-            for chunk in [[i] for i in members] if key is None else self._chunks(requests, members):
+            for chunk in [[i] for i in members] if key is None else self._chunks(requests, members, key[0]):
                 own = [requests[i] for i in chunk]
                 try:
                     answers = [own[0].answer()] if key is None else self._launch(own, key)
@@ -137,21 +135,16 @@ class Together:
 
     def key(self, request: Request) -> Any:
         """Equal for requests that one launch can answer; None for those that are answered alone."""
-        how, program = shape(request), request.program
-        if how is None:
+        call, program, trains = request.call, request.program, trained(request.ops)
+        if isinstance(call.inputs, OnDevice):
             return None
-        if id(program) not in self._keys:
-            updates = request.updates
-            tables = (
-                program.passes, program.gradients, updates.slopes, updates.clips, updates.masks, updates.penalties,
-                updates.updates, updates.projections,
-            )  # fmt: skip
-            texts = tuple((tuple(t.kernels), tuple(map(tuple, t.rows))) for t in tables)
-            sizes = request.runner.graph.size, request.call.states.size, len(program.hyper), updates.scratch
-            self._keys[id(program)] = program, (program.dtype, texts, sizes)
-        return self._keys[id(program)][1], how, request.call.clip_norm, trained(request.ops)
+        own = id(program), min(call.batch, len(call.inputs)), call.clip_norm, trains
+        if own not in self._keys:
+            how = shape(request)
+            self._keys[own] = program, None if how is None else (how, call.clip_norm, trains, _texts(request))
+        return self._keys[own][1]
 
-    def _chunks(self, requests: list[Request], members: list[int]) -> list[list[int]]:
+    def _chunks(self, requests: list[Request], members: list[int], how: Shape) -> list[list[int]]:
         """Members of a group, split where their memory would be too much for a launch."""
         chunks: list[list[int]] = []
         seen: set[bytes] = set()
@@ -159,10 +152,11 @@ class Together:
         for i in members:
             call = requests[i].call
             own = {self._samples.key(a): a.nbytes for a in (call.inputs, call.targets, call.weights) if a is not None}
-            new = _bytes(requests[i]) + sum(size for key, size in own.items() if key not in seen)
+            plain = _bytes(requests[i], how)
+            new = plain + sum(size for key, size in own.items() if key not in seen)
             if used + new > self._limit:
                 chunks.append([])
-                used, seen, new = 0, set(), _bytes(requests[i]) + sum(own.values())
+                used, seen, new = 0, set(), plain + sum(own.values())
             used, seen = used + new, seen | set(own)
             chunks[-1].append(i)
         return chunks
@@ -172,8 +166,8 @@ class Together:
         if key not in _launches:
             while len(_launches) >= KNOWN:
                 _launches.pop(next(iter(_launches)))
-            _launches[key] = ManyLaunch(requests[0], key[1])
-        launch, flat = _launches[key], Flat(requests, key[1])
+            _launches[key] = ManyLaunch(requests[0], key[0])
+        launch, flat = _launches[key], Flat(requests, key[0])
         arrays, sizes, count = self._arrays(launch, flat), launch.sizes, len(requests)
         launch.start(count, arrays)
         results = flat.parts(arrays, "results")
@@ -235,11 +229,21 @@ class Together:
         return self._buffers[name, dtype]
 
 
-def _bytes(request: Request) -> int:
+def _texts(request: Request) -> Any:
+    """Equal where the text of the kernels is, and the size of what they work on."""
+    program, updates = request.program, request.updates
+    tables = (
+        program.passes, program.gradients, updates.slopes, updates.clips, updates.masks, updates.penalties,
+        updates.updates, updates.projections,
+    )  # fmt: skip
+    texts = tuple((tuple(t.kernels), tuple(map(tuple, t.rows))) for t in tables)
+    sizes = request.runner.graph.size, request.call.states.size, len(program.hyper), updates.scratch
+    return program.dtype, texts, sizes
+
+
+def _bytes(request: Request, how: Shape) -> int:
     """Memory that a network takes beside its samples, at most."""
     call, program, graph = request.call, request.program, request.runner.graph
-    how = shape(request)
-    assert how is not None
     floats = 4 * graph.size + request.updates.scratch + call.states.size + len(program.hyper) + call.table.size
     floats += 0 if call.outputs is None else call.outputs.size
     floats += 0 if how.near else program.rows * how.lanes + program.tail
