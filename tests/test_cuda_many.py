@@ -216,7 +216,7 @@ ops = Operations(nothing, nothing, some, nothing, nothing, some, nothing)
 for near in (True, False):
     with mock.patch.object(numba.cuda.dispatcher, "get_current_device", lambda: Device):
         request = Request(DeviceRunner(graph, "float32", nn.CUDA()), program, updates, ops, call)
-        kernel = ManyLaunch(request, Shape(False, 1, 128, 32, 1, near)).function
+        kernel = ManyLaunch(request, Shape(False, 1, 32, 32, 1, near)).function
         kinds = (float32[::1],) * 11 + (int32[::1], float64[::1], float64[::1], int64[::1])
         ptx, _ = cuda.compile_ptx(kernel, kinds, cc=(9, 0))
     assert ".visible .entry" in ptx

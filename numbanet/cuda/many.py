@@ -21,7 +21,9 @@ from numbanet.cuda.flat import COLUMNS, FIELDS, PARTS, Flat, Samples
 from numbanet.cuda.launch import ARRAYS, Launch, Shape
 from numbanet.cuda.runner import trained
 
-THREADS = 128  # of a block, which has little to do at a time
+THREADS = 256  # of a multiprocessor at a time, as many as have 255 registers each
+WARP = 32
+SUMS = 8192  # bytes of `numbanet.cuda.target.SUMS`
 SHARE = 0.5  # of the free memory, for the networks of one launch
 KNOWN = 32  # kernels that are kept
 ENTRY = """
@@ -94,7 +96,11 @@ def shape(request: Request) -> Shape | None:
         return None
     near = runner.near(program)
     lanes = choice.lanes or next((n for n in reversed(near) if n >= batch), near[0] if near else 8)
-    return Shape(False, 1, choice.threads or THREADS, lanes, 1, lanes in near)
+    itemsize, threads = np.dtype(program.dtype).itemsize, choice.threads
+    if threads is None:  # small networks are many on a multiprocessor, and wait little for their own threads
+        most = target.shared_bytes() // (SUMS + (program.rows * lanes + program.tail) * itemsize)
+        threads = max(WARP, THREADS // max(1, most) // WARP * WARP)
+    return Shape(False, 1, threads, lanes, 1, lanes in near)
 
 
 class Together:
