@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import Any
 
 import numpy as np
 
+from numbanet._turns import Request, Turns
 from numbanet.backend import available_threads
 from numbanet.callbacks import Callback
 from numbanet.checks import positive_int, real_array
+from numbanet.devices import chosen
 from numbanet.history import History
-from numbanet.trainer import Trainer
+from numbanet.trainer import CALL, Trainer
 
 Rows = Sequence[Any] | None
+BOOKS = 1e-3  # seconds of Python that a network takes between two launches, at most
 
 
 def fit_many(
@@ -34,8 +38,9 @@ def fit_many(
 ) -> list[History]:
     """Train many networks at the same time.
 
-    Each gets the bits that ``trainer.fit`` alone would give it with ``threads=1``. They may differ in
-    anything: seeds, penalties, learning rates, dropout, architecture.
+    Each gets the bits that ``trainer.fit`` alone would give it with ``threads=1``, or on a card by one block of
+    threads. They may differ in anything: seeds, penalties, learning rates, dropout, architecture; on a card those of
+    one architecture share launches.
 
     Parameters
     ----------
@@ -123,22 +128,31 @@ def attempt_many(
             f"sample_weight has shape {weights.shape}; expected ({len(X)},) or ({len(trainers)}, {len(X)})"
         )
 
-    def part(chosen: Any, array: np.ndarray) -> np.ndarray:
-        return array if chosen is None else array[chosen]
+    on_device = [chosen(trainer.device) is not None for trainer in trainers]
+    known = _Parts(X, y)
+
+    def options_of(i: int) -> dict[str, Any]:
+        rows = None if samples is None else samples[i]
+        own = weights if weights is None or weights.ndim == 1 else weights[i]
+        held_out = None if validation is None else known.of(validation[i], trainers[i], on_device[i])
+        X, y = known.of(rows, trainers[i], on_device[i])
+        return {
+            "X": X, "y": y, "validation_data": held_out, "callbacks": () if callbacks is None else callbacks(),
+            "sample_weight": own if own is None or rows is None else own[rows], "progress": False, **options,
+        }  # fmt: skip
 
     def fit(i: int) -> History:
-        chosen = None if samples is None else samples[i]
-        own = weights if weights is None or weights.ndim == 1 else weights[i]
-        held_out = None if validation is None else (part(validation[i], X), part(validation[i], y))
         with trainers[i].on_threads(1):
-            return trainers[i].fit(
-                part(chosen, X), part(chosen, y), validation_data=held_out,
-                sample_weight=None if own is None else part(chosen, own),
-                callbacks=() if callbacks is None else callbacks(), progress=False, **options,
-            )  # fmt: skip
+            return trainers[i].fit(**options_of(i))
 
+    futures: list[Future[History]] = [Future() for _ in trainers]
+    group = _Group({i: trainer for i, trainer in enumerate(trainers) if on_device[i]}, options_of, futures)
     with ThreadPoolExecutor(count) as pool:
-        futures: list[Future[History]] = [pool.submit(fit, i) for i in range(len(trainers))]
+        if group.trainers:
+            pool.submit(group.run)
+        for i, there in enumerate(on_device):
+            if not there:
+                futures[i] = pool.submit(fit, i)
         try:
             if progress:
                 from numbanet.progress import follow
@@ -147,7 +161,90 @@ def attempt_many(
             wait(futures)
         except KeyboardInterrupt:
             pool.shutdown(wait=False, cancel_futures=True)
+            group.stopped.set()
             for trainer in trainers:
                 trainer.stop_training = True
             raise
     return [future.exception() or future.result() for future in futures]
+
+
+class _Parts:
+    """Rows of the samples; the same rows are the same arrays, of which there is one on a device."""
+
+    def __init__(self, X: np.ndarray, y: np.ndarray) -> None:
+        self.X, self.y = X, y
+        self._known: dict[Any, tuple[np.ndarray, np.ndarray]] = {}
+
+    def of(self, rows: Any, trainer: Trainer, shared: bool) -> tuple[np.ndarray, np.ndarray]:
+        """Samples and targets; those that are shared are of the working type already."""
+        if not shared:
+            return (self.X, self.y) if rows is None else (self.X[rows], self.y[rows])
+        which = None if rows is None else np.asarray(rows)
+        key = trainer.dtype, None if which is None else (which.dtype.str, which.shape, which.tobytes())
+        if key not in self._known:
+            X, y = (self.X, self.y) if rows is None else (self.X[rows], self.y[rows])
+            with np.errstate(over="ignore"):  # which `fit` finds
+                same = np.require(X, trainer.dtype, ("C", "A"))
+            self._known[key] = same if np.isfinite(same).all() else X, y
+        return self._known[key]
+
+
+class _Group:
+    """Networks that are trained on a device, whose calls share launches; its clock stands still between them."""
+
+    def __init__(
+        self, trainers: dict[int, Trainer], options: Callable[[int], dict[str, Any]], futures: list[Future[History]]
+    ) -> None:
+        self.trainers, self._options, self._futures = trainers, options, futures
+        self.stopped = threading.Event()
+        self._now = 0.0
+        self._works: dict[int, Turns] = {}
+        self._wanted: dict[int, Request] = {}
+
+    def run(self) -> None:
+        """Train all to their ends."""
+        from numbanet.cuda.many import Together
+
+        try:
+            together = Together()
+            slow = CALL / (CALL + BOOKS * len(self.trainers))
+            for i in self.trainers:
+                if not self.stopped.is_set():
+                    self._works[i] = self._work(i)
+                    self._go_on(i, None)
+                    if i in self._wanted and together.key(self._wanted[i]) is None:  # it needs the device for itself
+                        self._serve(together, [i], slow)
+            while self._wanted:
+                self._serve(together, list(self._wanted), slow, once=True)
+        except BaseException as error:
+            for i in self.trainers:
+                if not self._futures[i].done():
+                    self._futures[i].set_exception(error)
+
+    def _work(self, i: int) -> Turns:
+        return (yield from self.trainers[i]._fit(**self._options(i), clock=lambda: self._now))
+
+    def _serve(self, together: Any, numbers: list[int], slow: float, *, once: bool = False) -> None:
+        """Answer what networks want, once or to their ends."""
+        while numbers:
+            began = together.seconds
+            answers = together.answers([self._wanted[i] for i in numbers])
+            self._now += slow * (together.seconds - began)
+            for i, answer in zip(numbers, answers, strict=True):
+                if self.stopped.is_set():
+                    self.trainers[i].stop_training = True
+                self._go_on(i, answer)
+            numbers = [] if once else [i for i in numbers if i in self._wanted]
+
+    def _go_on(self, i: int, answer: Any) -> None:
+        """Let a network's training run until it wants something, or ends."""
+        self._wanted.pop(i, None)
+        work, future = self._works[i], self._futures[i]
+        try:
+            self._wanted[i] = work.throw(answer) if isinstance(answer, Exception) else work.send(answer)
+        except StopIteration as end:
+            future.set_result(end.value)
+        except Exception as error:
+            future.set_exception(error)
+        if i not in self._wanted:
+            del self._works[i]

@@ -9,6 +9,7 @@ from typing import Any, Self
 
 import numpy as np
 
+from numbanet._turns import Turns, finish
 from numbanet.backend import available_threads, new_engine, new_predictor
 from numbanet.checks import nonnegative_int, positive_int
 from numbanet.data import Targets, as_features, as_samples, as_targets, as_weights, check_on_host
@@ -122,7 +123,8 @@ class Objective:
         graph = self.model.graph
         samples = self._samples(X, y, sample_weight, graph)
         self._prepare(graph, samples[1].classes)
-        return self._evaluate(*samples)
+        logs: dict[str, float] = finish(self._evaluate(*samples))
+        return logs
 
     def loss_and_gradient(
         self, X: Any, y: Any, params: Any = None, *, sample_weight: Any = None
@@ -168,9 +170,9 @@ class Objective:
         )
         return loss, gradient
 
-    def _evaluate(self, X: np.ndarray, y: Targets, weights: Any) -> dict[str, float]:
+    def _evaluate(self, X: np.ndarray, y: Targets, weights: Any) -> Turns:
         outputs = np.empty((len(X), self.model.graph.output.size), self.dtype) if self.metrics else None
-        loss = self._engine.evaluate(
+        loss = yield from self._engine.evaluation(
             self.model.parameters, X, y.values, weights, classes=y.classes, outputs=outputs
         )
         logs = {"loss": loss}

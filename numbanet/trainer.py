@@ -7,12 +7,13 @@ import math
 import signal
 import threading
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from numbanet._turns import Turns, finish
 from numbanet.backend import new_predictor
 from numbanet.callbacks import Callback
 from numbanet.checkpoint import recall
@@ -154,6 +155,18 @@ class Trainer(Resumable):
             If the loss is no longer finite; the model then has the weights with which the epoch
             began.
         """
+        history: History = finish(self._fit(
+            X, y, epochs=epochs, batch_size=batch_size, validation_data=validation_data, sample_weight=sample_weight,
+            class_weight=class_weight, callbacks=callbacks, progress=progress, shuffle=shuffle,
+        ))  # fmt: skip
+        return history
+
+    def _fit(
+        self, X: Any, y: Any, *, epochs: int = 10, batch_size: int = 32, validation_data: Sequence[Any] | None = None,
+        sample_weight: Any = None, class_weight: Any = None, callbacks: Iterable[Callback] = (),
+        progress: bool = True, shuffle: bool = True, clock: Callable[[], float] | None = None,
+    ) -> Turns:  # fmt: skip
+        """`fit` in turns; with a clock it is that of a group, who sees to Ctrl-C."""
         epochs, batch_size = positive_int("epochs", epochs), positive_int("batch_size", batch_size)
         hooks = _hooks(callbacks)
         X, y, weights, graph = self._training_data(X, y, sample_weight, class_weight)
@@ -193,8 +206,8 @@ class Trainer(Resumable):
                 raise
             work = _Work(X, y, weights, validation, outputs, batch_size, shuffle, hooks)
             try:
-                with _late_interrupt(self):
-                    self._run(work)
+                with _late_interrupt(self) if clock is None else contextlib.nullcontext():
+                    yield from self._run(work, clock or time.perf_counter)
             except KeyboardInterrupt:
                 self.interrupted = True
         return self.history
@@ -202,46 +215,47 @@ class Trainer(Resumable):
     def _forget_hooks(self) -> None:
         self._hooks = []  # a trainer can be pickled, whatever its callbacks are
 
-    def _run(self, work: _Work) -> None:
+    def _run(self, work: _Work, clock: Callable[[], float]) -> Turns:
         """Epoch after epoch; several in one call where nothing happens between them."""
         adapts = self.schedule is not None and self.schedule.adapt is not None
         alone = not (self.metrics or work.validation or adapts)
         if adapts:
-            self._error = self._loss(work)
+            self._error = yield from self._loss(work)
         last, most = self.epochs_done + self.epochs, 1
         while self.epochs_done < last and not self.stop_training:
-            began = time.perf_counter()
+            began = clock()
             count = min(most, last - self.epochs_done, *(hook.epochs_ahead(self) for hook in work.hooks))
             first, steps = self._engine.steps_done, -(-self.samples // work.batch)
-            losses, failed = self._epochs(work, count)
+            losses, failed = yield from self._epochs(work, count)
             problem = None if failed < 0 else self._undo(work, failed - len(losses) * steps, len(losses))
             if adapts:
                 losses, problem = [*losses, *[math.inf] * (problem is not None)], None
-                self._adapt(work, math.inf if failed >= 0 else self._loss(work))
+                self._adapt(work, math.inf if failed >= 0 else (yield from self._loss(work)))
             for epoch, loss in enumerate(losses, 1):
-                self._epoch_ended(work, loss, first + epoch * steps)
+                yield from self._epoch_ended(work, loss, first + epoch * steps)
             if problem:
                 raise FloatingPointError(problem)
             if alone:
-                most = max(1, min(1024, int(count * CALL / max(time.perf_counter() - began, 1e-6))))
+                most = max(1, min(1024, int(count * CALL / max(clock() - began, 1e-6))))
 
-    def _epochs(self, work: _Work, count: int) -> tuple[list[float], int]:
+    def _epochs(self, work: _Work, count: int) -> Turns:
         """Losses of the epochs that ended, and the steps done before one failed, or -1."""
         self._memory = self._engine.memory() if self.schedule and self.schedule.adapt else None
-        losses, failed = self._engine.train(
+        losses, failed = yield from self._engine.training(
             self.model.parameters, work.X, work.y.values, work.weights, classes=work.y.classes, batch=work.batch,
             epochs=count, epoch=self.epochs_done, seed=self.seed, shuffle=work.shuffle, factor=self._factor,
             outputs=work.outputs, penalized=self.penalized,
         )  # fmt: skip
         return [float(loss) for loss in losses], failed
 
-    def _epoch_ended(self, work: _Work, loss: float, step: int) -> None:
+    def _epoch_ended(self, work: _Work, loss: float, step: int) -> Turns:
         self.epochs_done += 1
         logs = {"loss": loss}
         if work.outputs is not None:
             logs.update(self._metrics(work.y, work.outputs, work.weights))
         if work.validation:
-            logs.update({f"val_{k}": v for k, v in self._evaluate(*work.validation).items()})
+            found = yield from self._evaluate(*work.validation)
+            logs.update({f"val_{k}": v for k, v in found.items()})
         logs["learning_rate"] = self._scheduled(step) * self._factor
         self.history.append({"epoch": self.epochs_done, **logs})
         for hook in work.hooks:
@@ -271,8 +285,8 @@ class Trainer(Resumable):
         else:
             self._engine.undo(self.model.parameters, self._memory)
 
-    def _loss(self, work: _Work) -> float:
-        return float(self._engine.evaluate(
+    def _loss(self, work: _Work) -> Turns:
+        return (yield from self._engine.evaluation(
             self.model.parameters, work.X, work.y.values, work.weights, classes=work.y.classes
         ))  # fmt: skip
 

@@ -141,8 +141,9 @@ def test_calls_of_compiled_code(monkeypatch):
     from numbanet.cpu.engine import Engine
 
     calls = []
-    train = Engine.train
-    monkeypatch.setattr(Engine, "train", lambda *a, epochs, **k: calls.append(epochs) or train(*a, epochs=epochs, **k))
+    train = Engine.training
+    monkeypatch.setattr(Engine, "training", lambda *a, epochs, **k: calls.append(epochs) or train(
+        *a, epochs=epochs, **k))
     monkeypatch.setattr("numbanet.trainer.CALL", 60)
     model = small(max_iter=60, tol=1e6, n_iter_no_change=19).fit(X, Y)
     assert model.n_iter_ == 21  # the first improves on infinity

@@ -428,8 +428,8 @@ def test_epochs_ahead_of_a_callback(monkeypatch):
 
     patient, trainer, each = Patient(), trainer_of(), trainer_of()
     fit(trainer, epochs=1, callbacks=[patient])
-    train = trainer._engine.train
-    monkeypatch.setattr(trainer._engine, "train", lambda *a, epochs, **k: calls.append(epochs) or train(
+    train = trainer._engine.training
+    monkeypatch.setattr(trainer._engine, "training", lambda *a, epochs, **k: calls.append(epochs) or train(
         *a, epochs=epochs, **k))
     monkeypatch.setattr("numbanet.trainer.CALL", 60)
     fit(trainer, epochs=8, callbacks=[patient])

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from numbanet._turns import Request, Turns, finish
 from numbanet.checks import first_not
 from numbanet.cpu import driver, update
 from numbanet.cpu.memory import flat
@@ -71,7 +72,12 @@ class Engine:
 
     # -- what the trainer calls ---------------------------------------------------------
 
-    def train(
+    def train(self, *arguments: Any, **options: Any) -> tuple[np.ndarray, int]:
+        """Do `training` alone."""
+        losses, failed = finish(self.training(*arguments, **options))
+        return losses, failed
+
+    def training(
         self,
         params: np.ndarray,
         inputs: np.ndarray,
@@ -87,7 +93,7 @@ class Engine:
         factor: float = 1.0,
         outputs: np.ndarray | None = None,
         penalized: bool = False,
-    ) -> tuple[np.ndarray, int]:
+    ) -> Turns:
         """Run whole epochs, changing ``params`` in place.
 
         With ``penalized`` the penalties are divided by the weight of each batch and are part of the losses, in which
@@ -113,7 +119,7 @@ class Engine:
             params, self.states, table, inputs, targets, weights, outputs, batch, epochs, epoch, self.steps_done, seed,
             shuffle, clip_norm=float(self.optimizer.clip_norm or 0.0), spread=penalized,
         )  # fmt: skip
-        losses, failed = self._runner.run(program, updates, ops, call)
+        losses, failed = yield Request(self._runner, program, updates, ops, call)
         if failed < 0 and first_not(params, np.isfinite) is not None:
             failed = steps * epochs - 1
         ended = epochs if failed < 0 else failed // steps
@@ -205,7 +211,11 @@ class Engine:
         share = float(table[0, 0])  # what penalties were multiplied by
         return float(losses[0]) + share * self.penalty(params), gradient
 
-    def evaluate(
+    def evaluate(self, *arguments: Any, **options: Any) -> float:
+        """Do `evaluation` alone."""
+        return float(finish(self.evaluation(*arguments, **options)))
+
+    def evaluation(
         self,
         params: np.ndarray,
         inputs: np.ndarray,
@@ -214,13 +224,13 @@ class Engine:
         *,
         classes: bool,
         outputs: np.ndarray | None = None,
-    ) -> float:
+    ) -> Turns:
         """Mean loss without penalties; ``outputs`` gets the model's outputs."""
         program, updates = self._program(False, classes)
         ops = Operations(program.passes.array(), np.array(program.stages), *[NO_OPERATIONS] * 5)
         table = np.ones((1, 1), self.dtype)
         call = Call(params, self.states, table, inputs, targets, weights, outputs, batch=len(inputs))
-        losses, _ = self._runner.run(program, updates, ops, call)
+        losses, _ = yield Request(self._runner, program, updates, ops, call)
         return float(losses[0])
 
     def penalty(self, params: np.ndarray) -> float:

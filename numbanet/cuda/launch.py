@@ -96,19 +96,29 @@ class Launch:
             "target_row": program.target_row, "weight_row": program.weight_row, "total_row": program.total_row,
             "output_row": program.output_row, "key_row": program.key_row,
         }  # fmt: skip
-        # written out: what is not needed is left out, nothing is kept in registers, divisors are constants
-        plan = (str(self.known.get(name, f"numbers[{i}]")) for i, name in enumerate(Plan._fields))
-        text = ENTRY.format(
-            arrays=", ".join(ARRAYS), clip=clip_norm, plan=", ".join(plan),
+        exec(compile(self.entry(clip_norm), "<numbanet.cuda>", "exec"), space.names)
+        self.function = space.names["launch"]
+        self.kernel = target.kernel(self.function, shape.threads)
+        self.bytes = self.elements * np.dtype(program.dtype).itemsize if shape.near else 0
+
+    def plan(self, first: str) -> str:
+        """Integers of the plan, in ``numbers`` from a place on or, where they are known, written out.
+
+        What is not needed is then left out, nothing is kept in registers, divisors are constants.
+        """
+        places = (f"numbers[{first}{i}]" for i in range(len(Plan._fields)))
+        return ", ".join(str(self.known.get(n, place)) for n, place in zip(Plan._fields, places, strict=True))
+
+    def entry(self, clip_norm: float) -> str:
+        """Text of the kernel."""
+        shape = self.shape
+        return ENTRY.format(
+            arrays=", ".join(ARRAYS), clip=clip_norm, plan=self.plan(""),
             values=target.SHARED if shape.near else "work", sums=target.SUMS,
             rank="block() * threads() + thread()" if shape.together else "thread()",
             size="blocks() * threads()" if shape.together else "threads()",
             base="0" if shape.together or shape.near else f"block() * {self.elements}",
         )  # fmt: skip
-        exec(compile(text, "<numbanet.cuda>", "exec"), space.names)
-        self.function = space.names["launch"]
-        self.kernel = target.kernel(self.function, shape.threads)
-        self.bytes = self.elements * np.dtype(program.dtype).itemsize if shape.near else 0
 
     def __call__(self, **arrays: Any) -> None:
         """Launch; arrays are the device's."""

@@ -21,6 +21,23 @@ LANES = (128, 64, 32, 16, 8)  # of a block of lanes of its own
 SLICES = 8  # gradients added up where all work together
 
 
+def trained(ops: Operations) -> int:
+    """What becomes of gradients: 0 there are none, 1 they are made, 2 and used."""
+    return 2 if ops.updates.size else int(ops.gradients.size > 0)
+
+
+def plan_of(launch: Launch, ops: Operations, call: Call) -> Plan:
+    """Integers of a launch."""
+    samples = len(call.inputs)
+    batch = min(call.batch, samples)
+    return Plan(
+        samples=samples, batch=batch, epochs=call.epochs, epoch=call.epoch, first=call.first, seed=call.seed,
+        shuffle=int(call.shuffle and batch < samples), coefficients=call.table.shape[-1], spread=int(call.spread),
+        trains=trained(ops), penalized=int(ops.penalties.size > 0), weighted=int(call.weights is not None),
+        keeps=int(call.outputs is not None), **launch.known,
+    )  # fmt: skip
+
+
 class DeviceRunner:
     """Launches a model's kernels, and keeps its buffers on the device from launch to launch.
 
@@ -54,10 +71,9 @@ class DeviceRunner:
 
     def shape(self, program: DeviceProgram, batch: int, trains: bool) -> Shape:
         """How to share the work of a batch."""
-        choice, itemsize = self.choice, np.dtype(self.dtype).itemsize
+        choice, near = self.choice, self.near(program)
         threads = choice.threads or THREADS
         most = target.processors()
-        near = [n for n in LANES if (program.rows * n + program.tail) * itemsize <= target.shared_bytes()]
         meets = len(program.stages) > 2
         path = choice.path or ("fused" if near and not meets and not self._wide() else "direct")
         if meets and path == "fused":
@@ -72,6 +88,11 @@ class DeviceRunner:
         blocks = choice.blocks or max(1, min(most, -(-batch // lanes)))
         return Shape(False, blocks, threads, lanes, blocks, lanes in near)
 
+    def near(self, program: DeviceProgram) -> list[int]:
+        """Lanes of blocks that fit into the memory that threads share."""
+        itemsize = np.dtype(self.dtype).itemsize
+        return [n for n in LANES if (program.rows * n + program.tail) * itemsize <= target.shared_bytes()]
+
     def _wide(self) -> bool:
         """Whether a layer is too wide for one block of threads."""
         return any(node.output.size > 256 for node in self.graph.nodes if node.products)
@@ -82,19 +103,14 @@ class DeviceRunner:
         """Losses of the epochs, and the steps done before one failed, or -1."""
         samples, size = len(call.inputs), self.graph.size
         batch = min(call.batch, samples)
-        trains = 2 if ops.updates.size else int(ops.gradients.size > 0)
+        trains = trained(ops)
         shape = self.shape(program, batch, trains > 0)
         key = program, shape, call.clip_norm, ops.penalties.size > 0
         if key not in self._launches:
             self._launches[key] = Launch(program, updates, shape, call.clip_norm)
         launch = self._launches[key]
         outputs = call.outputs
-        plan = Plan(
-            samples=samples, batch=batch, epochs=call.epochs, epoch=call.epoch, first=call.first,
-            seed=call.seed, shuffle=int(call.shuffle and batch < samples), coefficients=call.table.shape[-1],
-            spread=int(call.spread), trains=trains, penalized=int(ops.penalties.size > 0),
-            weighted=int(call.weights is not None), keeps=int(outputs is not None), **launch.known,
-        )  # fmt: skip
+        plan = plan_of(launch, ops, call)
         grads = max((shape.slices + 1) * size, updates.scratch) if trains else 0
         work = 0 if shape.near else launch.elements * (1 if shape.together else shape.blocks)
         params, states = self._put("params", call.params), self._put("states", call.states)

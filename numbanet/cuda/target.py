@@ -88,6 +88,11 @@ def shared_bytes() -> int:
     return simulated.SHARED if SIMULATED else cuda.get_current_device().MAX_SHARED_MEMORY_PER_BLOCK_OPTIN - (1 << 13)
 
 
+def free_bytes() -> int:
+    """Memory of the device that nobody uses."""
+    return (1 << 30) if SIMULATED else int(cuda.current_context().get_memory_info().free)
+
+
 def launch(function: Any, blocks: int, threads: int, shared: int, arguments: list[Any]) -> None:
     """Launch a kernel whose blocks share so many bytes on the chip."""
     if SIMULATED:
