@@ -13,7 +13,7 @@ from numbanet._turns import Request, Turns
 from numbanet.backend import available_threads
 from numbanet.callbacks import Callback
 from numbanet.checks import positive_int, real_array
-from numbanet.devices import chosen
+from numbanet.device import chosen
 from numbanet.history import History
 from numbanet.trainer import CALL, Trainer
 
