@@ -10,7 +10,8 @@ import numpy as np
 from numbanet._turns import Request
 from numbanet.cuda import target
 from numbanet.cuda.driver import Plan
-from numbanet.cuda.launch import Shape
+from numbanet.cuda.launch import Launch
+from numbanet.cuda.runner import plan_of
 
 PARTS = ("table", "inputs", "targets", "weights", "outputs", "order", "results")  # which may differ in size
 FIELDS = len(Plan._fields)
@@ -24,8 +25,8 @@ class Flat:
     ----------
     requests : list of Request
         One for each network.
-    shape : Shape
-        Of a block.
+    launch : Launch
+        Of all of them.
 
     Attributes
     ----------
@@ -33,12 +34,12 @@ class Flat:
         A row for each network: its plan, then where parts start and what they have.
     """
 
-    def __init__(self, requests: list[Request], shape: Shape) -> None:
+    def __init__(self, requests: list[Request], launch: Launch) -> None:
         self.requests, self.calls = requests, [r.call for r in requests]
         self.numbers = np.zeros((len(requests), COLUMNS), np.int64)
         self.spread = any(c.spread for c in self.calls)
         for row, r in zip(self.numbers, requests, strict=True):
-            row[:FIELDS] = r.runner.plan(r.program, shape, r.ops, r.call)
+            row[:FIELDS] = plan_of(launch, r.ops, r.call)
 
     def column(self, name: str) -> np.ndarray:
         """Starts and sizes of the parts."""

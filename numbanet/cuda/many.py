@@ -77,7 +77,7 @@ class ManyLaunch(Launch):
             arrays=", ".join(ARRAYS), columns=COLUMNS, clip=clip_norm, sums=target.SUMS,
             values=target.SHARED if self.shape.near else "work",
             base="0" if self.shape.near else f"one * {self.elements}",
-            plan=", ".join(f"numbers[at + {i}]" for i in range(FIELDS)), **self.sizes, **parts,
+            plan=self.plan("at + "), **self.sizes, **parts,
         )  # fmt: skip
 
     def start(self, networks: int, arrays: dict[str, Any]) -> None:
@@ -173,7 +173,8 @@ class Together:
             while len(_launches) >= KNOWN:
                 _launches.pop(next(iter(_launches)))
             _launches[key] = ManyLaunch(requests[0], key[0])
-        launch, flat = _launches[key], Flat(requests, key[0])
+        launch = _launches[key]
+        flat = Flat(requests, launch)
         arrays, sizes, count = self._arrays(launch, flat), launch.sizes, len(requests)
         launch.start(count, arrays)
         results = flat.parts(arrays, "results")
@@ -237,14 +238,20 @@ class Together:
 
 def _texts(request: Request) -> Any:
     """Equal where the text of the kernels is, and the size of what they work on."""
-    program, updates = request.program, request.updates
+    program, updates, graph = request.program, request.updates, request.runner.graph
     tables = (
         program.passes, program.gradients, updates.slopes, updates.clips, updates.masks, updates.penalties,
         updates.updates, updates.projections,
     )  # fmt: skip
     texts = tuple((tuple(t.kernels), tuple(map(tuple, t.rows))) for t in tables)
-    sizes = request.runner.graph.size, request.call.states.size, len(program.hyper), updates.scratch
-    return program.dtype, texts, sizes
+    places = (
+        program.place(graph.input), program.target_row, program.weight_row, program.total_row, program.output_row,
+        program.key_row, program.target_columns,
+    )  # fmt: skip
+    sizes = (
+        graph.size, graph.input.size, graph.output.size, request.call.states.size, len(program.hyper), updates.scratch,
+    )  # fmt: skip
+    return program.dtype, texts, places, sizes
 
 
 def _bytes(request: Request, how: Shape) -> int:
