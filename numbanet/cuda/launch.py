@@ -83,7 +83,7 @@ class Launch:
         everyone = target.meet_grid if shape.blocks > 1 else target.meet_block
         self.space = space = Namespace(
             **target.names(program.dtype), meet=everyone, meet_part=everyone if shape.together else target.meet_block,
-            lane=target.lane, **{name: getattr(target, name) for name in ("thread", "threads", "block", "blocks")},
+            **{name: getattr(target, name) for name in ("lane", "fresh", "thread", "threads", "block", "blocks")},
         )  # fmt: skip
         workers = shape.threads * (shape.blocks if shape.together else 1)
         writer = Writer(program, updates, space, shape.lanes, workers, shape.slices if shape.together else 1)

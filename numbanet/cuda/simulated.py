@@ -114,6 +114,11 @@ def lane(array, start, pitch):  # type: ignore[no-untyped-def]
     return array[start::pitch]
 
 
+def fresh(number):  # type: ignore[no-untyped-def]
+    """The same number."""
+    return number
+
+
 def words(array, start, lanes):  # type: ignore[no-untyped-def]
     """The first word of an element, as an array of one."""
     return array[start : start + 1].copy().view(np.uint32)[:1]

@@ -177,6 +177,7 @@ if SIMULATED:
         atomic_max,
         block,
         blocks,
+        fresh,
         get,
         grid,
         lane,
@@ -192,7 +193,23 @@ if SIMULATED:
         words,
     )  # fmt: skip
 else:
+    from llvmlite import ir
     from numba.cuda.extending import intrinsic
+
+    @intrinsic
+    def fresh(typing, number):  # type: ignore[no-untyped-def]
+        """The same integer; what is made of it is made here.
+
+        Otherwise what each layer makes of a thread's number is made before the first epoch, and fills registers.
+        """
+
+        def codegen(context, builder, sig, args):  # type: ignore[no-untyped-def]
+            kind, bits = args[0].type, sig.args[0].bitwidth
+            letter = "l" if bits == 64 else "r"
+            text = f"mov.b{bits} $0, $1;"
+            return builder.asm(ir.FunctionType(kind, [kind]), text, f"={letter},{letter}", args, side_effect=True)
+
+        return number(number), codegen
 
     def _slice(context: Any, builder: Any, sig: Any, args: Any, shape: list[Any], step: Any = None) -> Any:
         """An array that borrows memory: a function on the device may not return what slicing makes."""

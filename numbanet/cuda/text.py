@@ -104,7 +104,7 @@ class Writer:
                 body += "    meet_part()\n"
                 made = Made()
             made = self.one_pass(kernel, row, made)
-            body += f"    {made.text}\n"
+            body += f"    rank = fresh(rank)\n    {made.text}\n"
         body += "    meet_part()\n" if body else "    pass\n"
         return f"\ndef passes(rank, size, params, hyper, work, base, lanes, filled):\n{body}"
 
@@ -203,7 +203,7 @@ class Writer:
         if sums:
             fold = f"fold(rank, size, work, base + {self.rows - rows} * lanes, {rows}, lanes)"
             lines = [*calls, "meet_part()", fold, *sums]
-        body = "".join(f"    {line}\n" for line in lines) or "    pass\n"
+        body = "".join(f"    rank = fresh(rank)\n    {line}\n" for line in lines) or "    pass\n"
         return f"\ndef gradients(rank, size, grads, slices, pitch, adds, work, base, lanes):\n{body}"
 
     def one_gradient(self, kernel: Any, row: list[int], sums: int, parts: int) -> tuple[str, int]:
