@@ -47,7 +47,7 @@ class CUDA:
             raise ValueError(f"path must be one of {', '.join(PATHS)}; got {self.path!r}")
         for name in ("blocks", "threads", "lanes"):
             if getattr(self, name) is not None:
-                positive_int(name, getattr(self, name))
+                object.__setattr__(self, name, positive_int(name, getattr(self, name)))
         if (self.threads or 1) > 1024:
             raise ValueError(f"threads must be at most 1,024, got {self.threads}")
 

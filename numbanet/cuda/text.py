@@ -227,7 +227,8 @@ class Writer:
         if kernel is normalize.batch_gradient:
             offset, _, channels, tail = row[1:5]
             return f"batch_gradient({GRADIENT}, {offset}, {channels}, {self.tail(tail)})", 0
-        raise ValueError(f"there is no CUDA kernel for the gradient {getattr(kernel, '__name__', kernel)}")
+        name = f"{getattr(kernel, '__module__', '')}.{getattr(kernel, '__name__', kernel)}"
+        raise ValueError(f"{name} has no counterpart on the GPU, so that its layer is trained with device='cpu' alone")
 
     # -- updates ------------------------------------------------------------------------
 
