@@ -136,8 +136,8 @@ def exported(function: Callable[..., Any]) -> Any:
     return cuda.jit(device=True)(function)
 
 
-def kernel(function: Callable[..., Any], threads: int) -> Any:
-    """A function that can be launched with so many threads a block, for which there are registers."""
+def kernel(function: Callable[..., Any], threads: int | None = None) -> Any:
+    """A function that can be launched, with so many threads a block if registers must suffice for them."""
     return function if SIMULATED else cuda.jit(launch_bounds=threads)(function)
 
 
