@@ -16,6 +16,7 @@ from numbanet.cpu.driver import NOISE
 from numbanet.cpu.random import lane_key, mix
 from numbanet.cuda.slots import (
     T,
+    clips,
     gradients,
     meet,
     meet_part,
@@ -240,6 +241,8 @@ def use_gradients(place, plan, memory, data, step, clip_norm):  # type: ignore[n
             penalties(memory.params, memory.grads, plan.slices * size + i, memory.states, memory.hyper, step, i)
             penalty += memory.grads[plan.slices * size + i]
         transforms(memory.params, memory.grads, i, memory.states, memory.hyper, step, i)
+        if plan.trains > 1:
+            clips(memory.params, memory.grads, i, memory.states, memory.hyper, step, i)
         if clip_norm > 0:
             squares += trained_square(memory.grads, i)
         elif plan.trains > 1:

@@ -237,7 +237,8 @@ class Writer:
         ranges = [(row[2], row[3]) for row in updates.updates.rows if row[4]]
         inside = " or ".join(f"{first} <= i < {last}" for first, last in ranges) or "False"
         return [
-            self._elements("transforms", [updates.slopes, updates.clips, updates.masks]),
+            self._elements("transforms", [updates.slopes, updates.masks]),
+            self._elements("clips", [updates.clips]),
             self._elements("penalties", [updates.penalties]),
             self._elements("updates", [updates.updates]),
             f"\ndef trained_square(grads, i):\n    value = 0.0\n    if {inside}:\n"
