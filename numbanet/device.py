@@ -12,7 +12,7 @@ import numpy as np
 from numbanet.checks import positive_int
 
 NAMES = ("cpu", "cuda", "auto")
-PATHS = ("fused", "direct")
+PATHS = ("fused", "direct", "gemm")
 DLPACK = (2, 13)  # kDLCUDA, kDLCUDAManaged
 INSTALL = "pip install 'numbanet[cuda]'"
 
@@ -23,9 +23,11 @@ class CUDA:
 
     Parameters
     ----------
-    path : {"fused", "direct"}, optional
+    path : {"fused", "direct", "gemm"}, optional
         "fused": each block of threads takes samples of its own through the whole network. "direct": all threads work
-        on each layer of the whole batch.
+        on each layer of the whole batch. "gemm": so they do, but cuBLAS multiplies the matrices of dense layers, which
+        takes CuPy. By default small dense networks are fused, wide ones with large batches go to cuBLAS if CuPy and
+        cuBLAS are installed, and all others are direct.
     blocks, threads : int, optional
         Blocks of a launch, and threads of a block.
     lanes : int, optional
@@ -162,6 +164,10 @@ def chosen(device: Any) -> CUDA | None:
     problem = why_not_cuda()
     if problem and device == "auto":
         return None
+    if not problem and isinstance(device, CUDA) and device.path == "gemm":
+        from numbanet.cuda import blas
+
+        problem = blas.why_not()
     if problem:
         raise RuntimeError(f"device={device!r} can't be used: {problem}")
     return device if isinstance(device, CUDA) else CUDA()

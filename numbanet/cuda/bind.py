@@ -10,9 +10,9 @@ import numpy as np
 
 from numbanet.cpu import jit, memory
 from numbanet.cpu.rebind import plain, rebind, twin
-from numbanet.cuda import driver, images, slots, sums, target
+from numbanet.cuda import driver, images, slots, steps, sums, target
 
-HERE = (driver, images, sums)
+HERE = (driver, images, sums, steps)
 
 
 def on_the_device(value: Any) -> Any:

@@ -16,6 +16,7 @@ from numbanet.cpu.driver import NOISE
 from numbanet.cpu.random import lane_key, mix
 from numbanet.cuda.slots import (
     T,
+    clips,
     gradients,
     meet,
     meet_part,
@@ -206,16 +207,9 @@ def block_pass(place, plan, memory, data, start, first, count, share, key, adds)
     load(place, plan, memory, data, start, first, count, share, key)
     filled = min(lanes, count - first)
     passes(place.rank, place.size, memory.params, memory.hyper, work, place.base, lanes, filled)
-    loss = 0.0
-    if plan.target > 0:
-        rank, size = (place.thread, place.threads) if plan.shared else (place.rank, place.size)
-        for lane in range(rank, lanes, size):
-            loss += work[place.base + plan.total_row * lanes + lane]
+    loss = lane_losses(place, plan, memory)
     if plan.keeps:
-        for t in range(place.rank, plan.outputs * filled, place.size):
-            lane, u = t // plan.outputs, t % plan.outputs
-            row = np.int64(data.order[start + first + lane])
-            data.outputs[row * plan.outputs + u] = work[place.base + (plan.output_row + u) * lanes + lane]
+        keep_outputs(place, plan, memory, data, start, first, filled)
     if plan.trains:
         pitch = memory.params.size
         grads = memory.grads if plan.shared else view(memory.grads, place.block * pitch, pitch)
@@ -223,6 +217,23 @@ def block_pass(place, plan, memory, data, start, first, count, share, key, adds)
         gradients(place.rank, place.size, grads, slices, pitch, adds, work, place.base, lanes)
     meet_part()
     return loss
+
+
+def lane_losses(place, plan, memory):  # type: ignore[no-untyped-def]
+    """What this thread has of the loss of a block of lanes, which each block of threads adds up where they share it."""
+    loss = 0.0
+    rank, size = (place.thread, place.threads) if plan.shared else (place.rank, place.size)
+    for lane in range(rank, plan.lanes if plan.target > 0 else 0, size):
+        loss += memory.work[place.base + plan.total_row * plan.lanes + lane]
+    return loss
+
+
+def keep_outputs(place, plan, memory, data, start, first, filled):  # type: ignore[no-untyped-def]
+    """Outputs of a block of lanes, where their samples are."""
+    for t in range(place.rank, plan.outputs * filled, place.size):
+        lane, u = t // plan.outputs, t % plan.outputs
+        row = np.int64(data.order[start + first + lane])
+        data.outputs[row * plan.outputs + u] = memory.work[place.base + (plan.output_row + u) * plan.lanes + lane]
 
 
 def use_gradients(place, plan, memory, data, step, clip_norm):  # type: ignore[no-untyped-def]
@@ -240,6 +251,8 @@ def use_gradients(place, plan, memory, data, step, clip_norm):  # type: ignore[n
             penalties(memory.params, memory.grads, plan.slices * size + i, memory.states, memory.hyper, step, i)
             penalty += memory.grads[plan.slices * size + i]
         transforms(memory.params, memory.grads, i, memory.states, memory.hyper, step, i)
+        if plan.trains > 1:
+            clips(memory.params, memory.grads, i, memory.states, memory.hyper, step, i)
         if clip_norm > 0:
             squares += trained_square(memory.grads, i)
         elif plan.trains > 1:
@@ -267,6 +280,33 @@ def batch_weight(place, plan, data, start, count):  # type: ignore[no-untyped-de
     return block_sum(place, data, value)
 
 
+def batch_of(place, plan, data, done):  # type: ignore[no-untyped-def]
+    """First sample and number of those of a step, their weight, and what their weights are shares of."""
+    start = done % ((plan.samples + plan.batch - 1) // plan.batch) * plan.batch
+    count = min(plan.batch, plan.samples - start)
+    total = batch_weight(place, plan, data, start, count)
+    return start, count, total, total if total > 0 else 1.0  # a batch of weight zero has no gradient
+
+
+def step_key(plan, done):  # type: ignore[no-untyped-def]
+    """Key of a step, by which its chance goes."""
+    return mix(mix(np.uint64(plan.seed) ^ NOISE) + np.uint64(plan.first + done))
+
+
+def begin_epoch(place, plan, memory, data, epoch):  # type: ignore[no-untyped-def]
+    """The order of the samples, and a copy of the parameters."""
+    rank, size = place.block * place.threads + place.thread, place.blocks * place.threads
+    if plan.shuffle:
+        shuffle(place, data, plan.samples, plan.seed, plan.epoch + epoch)
+    elif epoch == 0:
+        for i in range(rank, plan.samples, size):
+            data.order[i] = i
+        meet()
+    if plan.trains > 1:
+        for i in range(rank, memory.params.size, size):
+            memory.backup[i] = memory.params[i]
+
+
 def one_step(place, plan, memory, data, start, count, share, key):  # type: ignore[no-untyped-def]
     """Loss of a batch, known to all threads; its gradients are made."""
     lost, adds, lanes = 0.0, 0, plan.lanes
@@ -286,28 +326,17 @@ def train(place, plan, memory, data, clip_norm):  # type: ignore[no-untyped-def]
     """Work through the plan."""
     steps = (plan.samples + plan.batch - 1) // plan.batch
     rank, size = place.block * place.threads + place.thread, place.blocks * place.threads
-    if not plan.shuffle:
-        for i in range(rank, plan.samples, size):
-            data.order[i] = i
-        meet()
     for epoch in range(plan.epochs):
-        if plan.shuffle:
-            shuffle(place, data, plan.samples, plan.seed, plan.epoch + epoch)
-        if plan.trains > 1:
-            for i in range(rank, memory.params.size, size):
-                memory.backup[i] = memory.params[i]
+        begin_epoch(place, plan, memory, data, epoch)
         lost = mass = 0.0
         for k in range(steps):
-            start, done = k * plan.batch, epoch * steps + k
-            count = min(plan.batch, plan.samples - start)
-            total = batch_weight(place, plan, data, start, count)
-            share = total if total > 0 else 1.0  # a batch of weight zero has no gradient
+            done = epoch * steps + k
+            start, count, total, share = batch_of(place, plan, data, done)
             step = view(memory.table, done * plan.coefficients, plan.coefficients)
             if plan.spread:
                 step[plan.coefficients - 1] = T(1.0 / share)  # the same, whichever thread writes it last
                 meet()
-            key = mix(mix(np.uint64(plan.seed) ^ NOISE) + np.uint64(plan.first + done))
-            loss = one_step(place, plan, memory, data, start, count, share, key)
+            loss = one_step(place, plan, memory, data, start, count, share, step_key(plan, done))
             if not math.isfinite(loss):
                 if rank == 0:
                     data.results[epoch] = loss

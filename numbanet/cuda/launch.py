@@ -48,6 +48,8 @@ class Shape:
         Gradients that are added up.
     near : bool
         Whether a block of lanes lies in the memory that its threads share on the chip.
+    products : bool
+        Whether a library multiplies matrices between launches.
     """
 
     together: bool
@@ -56,6 +58,24 @@ class Shape:
     lanes: int
     slices: int
     near: bool
+    products: bool = False
+
+
+def known_of(program: DeviceProgram, shape: Shape) -> dict[str, int]:
+    """The part of the plan that is the same at each launch."""
+    graph = program.graph
+    return {
+        "shared": int(shape.together), "slices": shape.slices, "lanes": shape.lanes, "features": graph.input.size,
+        "target": program.target_columns, "outputs": graph.output.size, "input_row": program.place(graph.input),
+        "target_row": program.target_row, "weight_row": program.weight_row, "total_row": program.total_row,
+        "output_row": program.output_row, "key_row": program.key_row,
+    }  # fmt: skip
+
+
+def written(known: dict[str, int], first: str = "") -> str:
+    """Integers of the plan, in ``numbers`` from a place on or, where they are known, written out."""
+    places = (f"numbers[{first}{i}]" for i in range(len(Plan._fields)))
+    return ", ".join(str(known.get(n, place)) for n, place in zip(Plan._fields, places, strict=True))
 
 
 class Launch:
@@ -89,13 +109,7 @@ class Launch:
         writer = Writer(program, updates, space, shape.lanes, workers, shape.slices if shape.together else 1)
         writer.write()
         self.elements = program.rows * shape.lanes + program.tail
-        graph = program.graph
-        self.known = {
-            "shared": int(shape.together), "slices": shape.slices, "lanes": shape.lanes, "features": graph.input.size,
-            "target": program.target_columns, "outputs": graph.output.size, "input_row": program.place(graph.input),
-            "target_row": program.target_row, "weight_row": program.weight_row, "total_row": program.total_row,
-            "output_row": program.output_row, "key_row": program.key_row,
-        }  # fmt: skip
+        self.known = known_of(program, shape)
         exec(compile(self.entry(clip_norm), "<numbanet.cuda>", "exec"), space.names)
         self.function = space.names["launch"]
         self.kernel = target.kernel(self.function, shape.threads)
@@ -106,8 +120,7 @@ class Launch:
 
         What is not needed is then left out, nothing is kept in registers, divisors are constants.
         """
-        places = (f"numbers[{first}{i}]" for i in range(len(Plan._fields)))
-        return ", ".join(str(self.known.get(n, place)) for n, place in zip(Plan._fields, places, strict=True))
+        return written(self.known, first)
 
     def entry(self, clip_norm: float) -> str:
         """Text of the kernel."""
@@ -120,6 +133,6 @@ class Launch:
             base="0" if shape.together or shape.near else f"block() * {self.elements}",
         )  # fmt: skip
 
-    def __call__(self, **arrays: Any) -> None:
-        """Launch; arrays are the device's."""
+    def __call__(self, plan: Plan, **arrays: Any) -> None:
+        """Launch; arrays are the device's, one of which is the plan's numbers."""
         target.launch(self.kernel, self.shape.blocks, self.shape.threads, self.bytes, [arrays[n] for n in ARRAYS])

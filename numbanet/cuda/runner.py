@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -9,15 +10,20 @@ import numpy as np
 from numbanet.cpu.plan import Operations
 from numbanet.cpu.runner import NO_FLOATS, Call
 from numbanet.cpu.update_program import UpdateProgram
-from numbanet.cuda import target
+from numbanet.cuda import blas, target
 from numbanet.cuda.arrays import OnDevice
 from numbanet.cuda.driver import Plan
+from numbanet.cuda.gemm import Gemm
 from numbanet.cuda.launch import Launch, Shape
 from numbanet.cuda.program import DeviceProgram
+from numbanet.cuda.steps import LOOP
 from numbanet.graph import Graph
 
 THREADS = 256  # of a block
 LANES = (128, 64, 32, 16, 8)  # of a block of lanes of its own
+WIDE = 128  # outputs of a dense layer above which it is too much for one block of threads
+LARGE = 1e9  # floating-point operations of a step above which a library's products are worth their launches
+EVALUATED = 8192  # samples that a library's products take at a time where nothing is trained
 SLICES = 8  # gradients added up where all work together
 
 
@@ -26,7 +32,7 @@ def trained(ops: Operations) -> int:
     return 2 if ops.updates.size else int(ops.gradients.size > 0)
 
 
-def plan_of(launch: Launch, ops: Operations, call: Call) -> Plan:
+def plan_of(launch: Launch | Gemm, ops: Operations, call: Call) -> Plan:
     """Integers of a launch."""
     samples = len(call.inputs)
     batch = min(call.batch, samples)
@@ -65,7 +71,7 @@ class DeviceRunner:
         self.graph, self.dtype, self.choice = graph, dtype, choice
         self.buffers: dict[str, np.ndarray] = {}
         self.order = np.empty(0, np.int64)
-        self._launches: dict[Any, Launch] = {}
+        self._launches: dict[Any, Launch | Gemm] = {}
         self._device: dict[str, Any] = {}  # buffers there
         self._sent: dict[int, tuple[np.ndarray, Any]] = {}  # arrays of the user's, and where they are there
 
@@ -75,9 +81,14 @@ class DeviceRunner:
         threads = choice.threads or THREADS
         most = target.processors()
         meets = len(program.stages) > 2
-        path = choice.path or ("fused" if near and not meets and not self._wide() else "direct")
+        path = choice.path or self._path(batch, bool(near) and not meets)
         if meets and path == "fused":
             raise ValueError("path='fused' can't normalize a batch, which is spread over blocks; use 'direct'")
+        if path == "gemm":
+            if problem := blas.why_not():
+                raise RuntimeError(problem)
+            lanes = max(choice.lanes or -(-batch // 32) * 32, batch)
+            return Shape(True, choice.blocks or most, threads, lanes, 1, False, True)
         if (trains and path == "direct") or meets:
             lanes = choice.lanes or -(-batch // 32) * 32
             return Shape(True, choice.blocks or most, threads, max(lanes, batch), min(SLICES, -(-batch // 16)), False)
@@ -93,9 +104,15 @@ class DeviceRunner:
         itemsize = np.dtype(self.dtype).itemsize
         return [n for n in LANES if (program.rows * n + program.tail) * itemsize <= target.shared_bytes()]
 
-    def _wide(self) -> bool:
-        """Whether a layer is too wide for one block of threads."""
-        return any(node.output.size > 256 for node in self.graph.nodes if node.products)
+    def _path(self, batch: int, near: bool) -> str:
+        """What suits a model of which a block of lanes may lie near the threads."""
+        nodes = [node for node in self.graph.nodes if node.products]
+        dense = all(node.kind == "dense" for node in nodes)
+        widest = max((node.output.size for node in nodes), default=0)
+        if near and widest <= (WIDE if dense else 2 * WIDE):
+            return "fused"
+        large = batch * self.graph.flops >= LARGE and dense
+        return "gemm" if large and not blas.why_not() else "direct"
 
     def run(
         self, program: DeviceProgram, updates: UpdateProgram, ops: Operations, call: Call
@@ -105,9 +122,12 @@ class DeviceRunner:
         batch = min(call.batch, samples)
         trains = trained(ops)
         shape = self.shape(program, batch, trains > 0)
+        if shape.products and not trains and batch > EVALUATED:
+            call, shape = replace(call, batch=EVALUATED), replace(shape, lanes=EVALUATED)
         key = program, shape, call.clip_norm, ops.penalties.size > 0
         if key not in self._launches:
-            self._launches[key] = Launch(program, updates, shape, call.clip_norm)
+            kind = Gemm if shape.products else Launch
+            self._launches[key] = kind(program, updates, shape, call.clip_norm)
         launch = self._launches[key]
         outputs = call.outputs
         plan = plan_of(launch, ops, call)
@@ -115,9 +135,10 @@ class DeviceRunner:
         work = 0 if shape.near else launch.elements * (1 if shape.together else shape.blocks)
         params, states = self._put("params", call.params), self._put("states", call.states)
         table = self._put("table", call.table)
-        results = target.empty(call.epochs + 1, "float64")
+        results = target.send(np.array([0.0] * call.epochs + [-1.0] + [0.0] * LOOP))
         order = self._buffer("order", 3 * samples, "int32")
         launch(
+            plan,
             params=params, grads=self._buffer("grads", grads), states=states,
             hyper=self._put("hyper", np.array(program.hyper or [0.0], self.dtype)), work=self._buffer("work", work),
             table=table, backup=self._buffer("backup", size if trains > 1 else 0),

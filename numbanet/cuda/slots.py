@@ -28,7 +28,12 @@ def gradients(*arguments: Any) -> None:
 
 
 def transforms(*arguments: Any) -> None:
-    """Penalties, clipping and masks of one element of the gradient."""
+    """Penalties and masks of one element of the gradient."""
+    raise NotImplementedError
+
+
+def clips(*arguments: Any) -> None:
+    """Limits of one element of the gradient."""
     raise NotImplementedError
 
 

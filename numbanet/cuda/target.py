@@ -83,6 +83,11 @@ def processors() -> int:
     return 2 if SIMULATED else cuda.get_current_device().MULTIPROCESSOR_COUNT
 
 
+def card() -> int:
+    """Number of the card in use."""
+    return 0 if SIMULATED else cuda.get_current_device().id
+
+
 def shared_bytes() -> int:
     """Bytes that a block of threads may share on the chip, beside `sums`."""
     return simulated.SHARED if SIMULATED else cuda.get_current_device().MAX_SHARED_MEMORY_PER_BLOCK_OPTIN - (1 << 13)

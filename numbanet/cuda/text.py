@@ -97,16 +97,22 @@ class Writer:
 
     def passes(self) -> str:
         """All passes; threads meet after each, unless the next needs only what the same thread has made."""
-        table, body = self.program.passes, ""
-        made = Made()
-        for kernel, row in zip(table.kernels, table.rows, strict=True):
-            if made.text and not self.follows(made, kernel, row):
-                body += "    meet_part()\n"
-                made = Made()
-            made = self.one_pass(kernel, row, made)
-            body += f"    rank = fresh(rank)\n    {made.text}\n"
+        table = self.program.passes
+        body, _ = self.sequence(list(zip(table.kernels, table.rows, strict=True)))
         body += "    meet_part()\n" if body else "    pass\n"
         return f"\ndef passes(rank, size, params, hyper, work, base, lanes, filled):\n{body}"
+
+    def sequence(self, operations: list[tuple[Any, list[int]]]) -> tuple[str, bool]:
+        """Operations one after the other, and whether threads meet between them."""
+        made, body, meets = Made(), "", False
+        for kernel, row in operations:
+            if made.text and not self.follows(made, kernel, row):
+                body += "    meet_part()\n"
+                made, meets = Made(), True
+            made = self.one_pass(kernel, row, made)
+            body += f"    rank = fresh(rank)\n    {made.text}\n"
+            meets = meets or kernel in OWN
+        return body, meets
 
     def follows(self, made: Made, kernel: Any, row: list[int]) -> bool:
         """Whether an operation needs, of what was made last, only what the same thread has made."""
@@ -191,9 +197,16 @@ class Writer:
 
     def gradients(self) -> str:
         """All gradients of a block of lanes."""
+        body = self.gradient_statements() or "    pass\n"
+        return f"\ndef gradients(rank, size, grads, slices, pitch, adds, work, base, lanes):\n{body}"
+
+    def gradient_statements(self, but: Any = None) -> str:
+        """Statements of all gradients, but those of a kernel."""
         table = self.program.gradients
         calls, sums = [], []
         for kernel, row, (first, parts) in zip(table.kernels, table.rows, self.program.sums, strict=True):
+            if kernel is but:
+                continue
             call, count = self.one_gradient(kernel, row, first, parts)
             calls.append(call)
             if count:
@@ -203,8 +216,7 @@ class Writer:
         if sums:
             fold = f"fold(rank, size, work, base + {self.rows - rows} * lanes, {rows}, lanes)"
             lines = [*calls, "meet_part()", fold, *sums]
-        body = "".join(f"    rank = fresh(rank)\n    {line}\n" for line in lines) or "    pass\n"
-        return f"\ndef gradients(rank, size, grads, slices, pitch, adds, work, base, lanes):\n{body}"
+        return "".join(f"    rank = fresh(rank)\n    {line}\n" for line in lines)
 
     def one_gradient(self, kernel: Any, row: list[int], sums: int, parts: int) -> tuple[str, int]:
         """Statement of one, and of how many elements it makes sums that are yet to be added up over lanes."""
@@ -238,7 +250,8 @@ class Writer:
         ranges = [(row[2], row[3]) for row in updates.updates.rows if row[4]]
         inside = " or ".join(f"{first} <= i < {last}" for first, last in ranges) or "False"
         return [
-            self._elements("transforms", [updates.slopes, updates.clips, updates.masks]),
+            self._elements("transforms", [updates.slopes, updates.masks]),
+            self._elements("clips", [updates.clips]),
             self._elements("penalties", [updates.penalties]),
             self._elements("updates", [updates.updates]),
             f"\ndef trained_square(grads, i):\n    value = 0.0\n    if {inside}:\n"
