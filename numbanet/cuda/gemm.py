@@ -128,7 +128,7 @@ class Gemm:
         self.products: Products | None = None  # when they are needed
         everyone = target.meet_grid if shape.blocks > 1 else target.meet_block
         self.space = Namespace(
-            **target.names(program.dtype), meet=everyone, meet_part=everyone, lane=target.lane,
+            **target.names(program.dtype), meet=everyone, meet_part=everyone, lane=target.lane, fresh=target.fresh,
             **{name: getattr(target, name) for name in ("thread", "threads", "block", "blocks")},
         )  # fmt: skip
         self.writer = Writer(program, updates, self.space, shape.lanes, shape.threads * shape.blocks, 1)
