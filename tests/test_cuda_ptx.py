@@ -107,19 +107,19 @@ dict(layers=[
     nn.Conv2D(6, 3), nn.BatchNorm(), nn.Apply("relu"), nn.MaxPool2D(3, strides=2), nn.SpatialDropout(0.5),
     nn.GlobalAvgPool(), nn.Dense(5), nn.BatchNorm(), nn.Dense(3),
 ], input_shape=(9, 9, 2), """
-# and the cards: all generations for each path, and the oldest and the newest for formulas
+CARDS = "75", "80", "90"
 KERNELS = {
-    "formulas": (FORMULAS + "shape=APART, every=('loss', 'optimizer'))", "75 90"),
-    "formulas, float64": (FORMULAS + "shape=FAR, every='loss', dtype='float64')", "90"),
-    "tiles apart": (TILES + "shape=APART)", "75 80 90"),
-    "tiles together": (TILES + "shape=TOGETHER)", "75 80 90"),
-    "tiles, float64": (TILES + "shape=TOGETHER, dtype='float64')", "90"),
-    "images apart": (IMAGES + "shape=APART)", "75 90"),
-    "images together": (IMAGES + "shape=TOGETHER, classes=True)", "75 90"),
-    "layers": (LAYERS + "shape=ALONE, clip=0.0, classes=True)", "75 80 90"),
-    "normalized": (NORMALIZED + "shape=TOGETHER)", "75 90"),
-    "evaluation": (IMAGES + "shape=APART, train=False)", "80"),
-    "prediction": (NORMALIZED + "shape=FAR, train=False, loss=False)", "80"),
+    "formulas": FORMULAS + "shape=APART, every=('loss', 'optimizer'))",
+    "formulas, float64": FORMULAS + "shape=FAR, every='loss', dtype='float64')",
+    "tiles apart": TILES + "shape=APART)",
+    "tiles together": TILES + "shape=TOGETHER)",
+    "tiles, float64": TILES + "shape=TOGETHER, dtype='float64')",
+    "images apart": IMAGES + "shape=APART)",
+    "images together": IMAGES + "shape=TOGETHER, classes=True)",
+    "layers": LAYERS + "shape=ALONE, clip=0.0, classes=True)",
+    "normalized": NORMALIZED + "shape=TOGETHER)",
+    "evaluation": IMAGES + "shape=APART, train=False)",
+    "prediction": NORMALIZED + "shape=FAR, train=False, loss=False)",
 }
 
 
@@ -145,13 +145,13 @@ def assembled(file, capability):
 @pytest.mark.parametrize("name", KERNELS)
 def test_no_memory_of_a_threads_own(name, tmp_path):
     assembler()
-    (kernel, cards), path = KERNELS[name], os.pathsep.join([str(Path(__file__).parent), *sys.path])
+    path = os.pathsep.join([str(Path(__file__).parent), *sys.path])
     done = subprocess.run(
-        [sys.executable, "-c", COMPILE, str(tmp_path), *cards.split()], input=kernel.strip(),
+        [sys.executable, "-c", COMPILE, str(tmp_path), *CARDS], input=KERNELS[name].strip(),
         env={**os.environ, "PYTHONPATH": path}, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    for card in cards.split():
+    for card in CARDS:
         said = assembled(tmp_path / f"sm_{card}.ptx", card)
         entry = said[said.index("Compiling entry function") :]
         found = {what: int(count) for count, what in re.findall(r"(\d+) bytes (stack frame|spill \w+|lmem)", entry)}
