@@ -117,7 +117,7 @@ def test_unknown_devices(name):
 
 
 @pytest.mark.parametrize(("options", "kind", "message"), [
-    ({"path": "both"}, ValueError, "path must be one of fused, direct; got 'both'"),
+    ({"path": "both"}, ValueError, "path must be one of fused, direct, gemm; got 'both'"),
     ({"threads": 1025}, ValueError, "threads must be at most 1,024, got 1025"),
     ({"threads": 0}, ValueError, "threads must be"),
     ({"threads": 2.5}, ValueError, "threads must be a whole number"),

@@ -170,7 +170,9 @@ nn.fit_many(many, X, LABELS, epochs=1, batch_size=12)
 nn.fit_many(cpu, X, LABELS, epochs=1, batch_size=12)
 close(many, cpu)
 
-# Ctrl-C: each stops behind its epoch
+# Ctrl-C, which what runs in the background ignores: each stops behind its epoch
+signal.signal(signal.SIGINT, signal.default_int_handler)
+
 class Interrupt(nn.Callback):
     def on_epoch_end(self, trainer, epoch, logs):
         if epoch == 2 and trainer.seed == 1:
