@@ -78,6 +78,7 @@ def test_without_numba_cuda(no_numba_cuda):
     assert "pip install 'numbanet[cuda]'" in card.problem
 
 
+@compiled
 def test_auto_falls_back(no_numba_cuda):
     fitted = trainer(device="auto", seed=3)
     fitted.fit([[1.0], [2.0], [4.0]], [1.0, 3.0, 2.0], epochs=2, progress=False)
@@ -87,6 +88,7 @@ def test_auto_falls_back(no_numba_cuda):
     assert type(fitted._engine) is type(expected._engine)
 
 
+@compiled
 def test_a_refused_device_changes_nothing(no_numba_cuda):
     fitted = trainer(seed=3)
     fitted.fit([[1.0], [2.0]], [1.0, 3.0], epochs=1, progress=False)
