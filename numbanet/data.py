@@ -52,8 +52,9 @@ def _convert(array: np.ndarray, name: str, dtype: Any) -> np.ndarray:
     raise _not_finite(found, name, where)
 
 
-def as_features(X: Any, *, name: str = "X", dtype: Any = np.float32, shape: tuple[int, ...] | None = None
-                ) -> np.ndarray:
+def as_features(
+    X: Any, *, name: str = "X", dtype: Any = np.float32, shape: tuple[int, ...] | None = None, finite: bool = True
+) -> np.ndarray:
     """Samples as an array a kernel can take.
 
     Parameters
@@ -66,6 +67,8 @@ def as_features(X: Any, *, name: str = "X", dtype: Any = np.float32, shape: tupl
         Working dtype.
     shape : tuple of int, optional
         Shape of one sample, where it is known already.
+    finite : bool
+        Whether samples in a GPU's memory are looked through for NaN and infinity, which the host waits for.
 
     Returns
     -------
@@ -79,7 +82,7 @@ def as_features(X: Any, *, name: str = "X", dtype: Any = np.float32, shape: tupl
     ValueError
         If it is empty, has the wrong shape, or holds NaN, infinity or numbers too large for `dtype`.
     """
-    array = _on_the_gpu(X, name, dtype) if on_gpu(X) else real_array(X, name)
+    array = _on_the_gpu(X, name, dtype, finite) if on_gpu(X) else real_array(X, name)
     if array.size == 0:
         raise ValueError(f"{name} is empty (shape {array.shape}); expected at least one sample with one feature")
     if array.ndim < 2:
@@ -96,16 +99,18 @@ def as_features(X: Any, *, name: str = "X", dtype: Any = np.float32, shape: tupl
     return array if on_gpu(X) else _convert(array, name, dtype)
 
 
-def _on_the_gpu(X: Any, name: str, dtype: Any) -> Any:
-    """Samples that stay where they are: of the working type, side by side, and finite."""
+def _on_the_gpu(X: Any, name: str, dtype: Any, finite: bool) -> Any:
+    """Samples that stay where they are: of the working type or float16, side by side, and finite if that matters."""
     from numbanet.cuda.arrays import OnDevice
 
     array = OnDevice(X)
-    if array.dtype != dtype:
-        raise TypeError(f"{name} is on the GPU and has dtype {array.dtype}; there it must be {np.dtype(dtype)} already")
+    if array.dtype not in (dtype, np.float16):
+        raise TypeError(
+            f"{name} is on the GPU and has dtype {array.dtype}; there it must be {np.dtype(dtype)} already, or float16"
+        )
     if array.flat is None:
         raise ValueError(f"{name} is on the GPU and not C-contiguous; there it must be already")
-    if array.size and not array.finite():
+    if finite and array.size and not array.finite():
         where = first_not(array.host(), np.isfinite)
         assert where is not None
         raise _not_finite(array.host()[where], name, where)
@@ -132,7 +137,40 @@ def check_on_host(array: Any, name: str) -> None:
                         "Trainer with device='cuda'")
 
 
-def as_samples(X: Any, graph: Graph, dtype: Any = np.float32, *, name: str = "X", gpu: bool = False) -> Any:
+def on_host(array: Any, name: str, gpu: bool) -> Any:
+    """An array that is no longer in a GPU's memory.
+
+    Parameters
+    ----------
+    array : object
+        Anything.
+    name : str
+        What errors call it.
+    gpu : bool
+        Whether it may be there.
+
+    Returns
+    -------
+    object
+        Itself, or a copy.
+
+    Raises
+    ------
+    TypeError
+        If it is where it may not be.
+    """
+    if not on_gpu(array):
+        return array
+    if not gpu:
+        check_on_host(array, name)
+    from numbanet.cuda.arrays import OnDevice
+
+    return OnDevice(array).host()
+
+
+def as_samples(
+    X: Any, graph: Graph, dtype: Any = np.float32, *, name: str = "X", gpu: bool = False, finite: bool = True
+) -> Any:
     """Samples that a model takes.
 
     Parameters
@@ -147,6 +185,8 @@ def as_samples(X: Any, graph: Graph, dtype: Any = np.float32, *, name: str = "X"
         What errors call it.
     gpu : bool
         Whether samples in a GPU's memory can be used there.
+    finite : bool
+        As of `as_features`.
 
     Returns
     -------
@@ -160,7 +200,7 @@ def as_samples(X: Any, graph: Graph, dtype: Any = np.float32, *, name: str = "X"
     """
     if not gpu:
         check_on_host(X, name)
-    samples = as_features(X, name=name, dtype=dtype, shape=graph.input.shape)
+    samples = as_features(X, name=name, dtype=dtype, shape=graph.input.shape, finite=finite)
     most = graph.vocabulary
     if most:
         if on_gpu(X):

@@ -32,6 +32,9 @@ class CUDA:
         Blocks of a launch, and threads of a block.
     lanes : int, optional
         Samples that a block of threads takes at a time.
+    samples : {"float16"}, optional
+        How samples are kept on the card, of which twice as many fit and are loaded in the same time; they are rounded
+        to 11 bits, and everything is computed in the trainer's dtype. By default in that dtype.
 
     Raises
     ------
@@ -43,10 +46,13 @@ class CUDA:
     blocks: int | None = None
     threads: int | None = None
     lanes: int | None = None
+    samples: str | None = None
 
     def __post_init__(self) -> None:
         if self.path is not None and self.path not in PATHS:
             raise ValueError(f"path must be one of {', '.join(PATHS)}; got {self.path!r}")
+        if self.samples not in (None, "float16"):
+            raise ValueError(f"samples must be 'float16' or None, got {self.samples!r}")
         for name in ("blocks", "threads", "lanes"):
             if getattr(self, name) is not None:
                 object.__setattr__(self, name, positive_int(name, getattr(self, name)))

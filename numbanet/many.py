@@ -13,6 +13,7 @@ from numbanet._turns import Request, Turns
 from numbanet.backend import available_threads
 from numbanet.callbacks import Callback
 from numbanet.checks import positive_int, real_array
+from numbanet.data import on_host
 from numbanet.device import chosen
 from numbanet.history import History
 from numbanet.trainer import CALL, Trainer
@@ -47,7 +48,7 @@ def fit_many(
     trainers : sequence of Trainer
         One for each network.
     X : array_like of shape (n, ...)
-        Samples of all.
+        Samples of all; of those in a GPU's memory a copy is made on the host, from which networks get their rows.
     y : array_like of shape (n,) or (n, outputs)
         Targets.
     epochs : int, optional
@@ -111,11 +112,16 @@ def attempt_many(
     **options: Any,
 ) -> list[Any]:
     """`fit_many` that returns the exception of a network that failed in place of its history."""
-    X, y = real_array(X, "X"), np.asarray(y)
     count = positive_int("threads", threads or available_threads())
     for i, trainer in enumerate(trainers):
         if not isinstance(trainer, Trainer):
             raise TypeError(f"trainers[{i}] must be a Trainer, got {trainer!r}")
+    on_device = [chosen(trainer.device) is not None for trainer in trainers]
+    X, y, sample_weight = (
+        on_host(array, name, any(on_device))
+        for array, name in ((X, "X"), (y, "y"), (sample_weight, "sample_weight"))
+    )
+    X, y = real_array(X, "X"), np.asarray(y)
     if len({id(trainer.model) for trainer in trainers}) < len(trainers):
         raise ValueError("trainers share a model; give each a Sequential of its own")
     rows = {"samples": samples, "validation": validation}
@@ -128,7 +134,6 @@ def attempt_many(
             f"sample_weight has shape {weights.shape}; expected ({len(X)},) or ({len(trainers)}, {len(X)})"
         )
 
-    on_device = [chosen(trainer.device) is not None for trainer in trainers]
     known = _Parts(X, y)
 
     def options_of(i: int) -> dict[str, Any]:

@@ -12,7 +12,7 @@ import numpy as np
 from numbanet._turns import Turns, finish
 from numbanet.backend import available_threads, new_engine, new_predictor
 from numbanet.checks import nonnegative_int, positive_int
-from numbanet.data import Targets, as_features, as_samples, as_targets, as_weights, check_on_host
+from numbanet.data import Targets, as_features, as_samples, as_targets, as_weights, on_host
 from numbanet.device import CUDA, chosen, on_gpu
 from numbanet.graph import Graph
 from numbanet.model import Sequential
@@ -77,7 +77,7 @@ class Objective:
         Parameters
         ----------
         X : array_like of shape (n, ...)
-            Samples.
+            Samples. Those in a GPU's memory are not looked through for NaN, whose predictions are NaN.
 
         Returns
         -------
@@ -93,7 +93,7 @@ class Objective:
         if choice is None:
             return self._linked(self.model.predict(X))
         graph = self.model.graph
-        samples = as_samples(X, graph, self.dtype, gpu=True)
+        samples = as_samples(X, graph, self.dtype, gpu=True, finite=False)
         if self._predictor is None or self._predictor[0] is not graph:
             self._predictor = graph, new_predictor(self._with_link(graph), self.dtype, choice)
         return self._predictor[1](self.model.parameters, samples)
@@ -235,18 +235,10 @@ class Objective:
         return as_samples(X, graph, self.dtype, name=name, gpu=chosen(self.device) is not None)
 
     def _targets(self, y: Any, n: int, graph: Graph, name: str) -> Targets:
-        if on_gpu(y):  # its few numbers are checked here
-            y = self._fetched(y, name)
+        y = on_host(y, name, chosen(self.device) is not None)  # its few numbers are checked here
         if len(graph.output.shape) != 1:
             raise ValueError(f"the model's output has shape {graph.output.shape}; a loss needs one axis")
         return as_targets(y, self.loss, outputs=graph.output.size, n=n, dtype=self.dtype, name=name)
-
-    def _fetched(self, array: Any, name: str) -> np.ndarray:
-        if chosen(self.device) is None:
-            check_on_host(array, name)
-        from numbanet.cuda.arrays import OnDevice
-
-        return OnDevice(array).host()
 
     def _prepare(self, graph: Graph, classes: bool) -> None:
         """Build what is missing, once all arguments are known to be good."""

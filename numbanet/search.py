@@ -11,6 +11,8 @@ import numpy as np
 
 from numbanet.callbacks import EarlyStopping
 from numbanet.checks import nonnegative_float, real_array, whole_number
+from numbanet.data import on_host
+from numbanet.device import CUDA, chosen
 from numbanet.many import attempt_many
 from numbanet.model import Sequential
 from numbanet.registry import get
@@ -146,6 +148,7 @@ def select_weight_decay(
     dtype: str = "float32",
     seed: int = 0,
     threads: int | None = None,
+    device: str | CUDA = "cpu",
     progress: bool = False,
 ) -> WeightDecayCV:
     """Choose the strength of a penalty by cross-validation, and train with it on all samples.
@@ -184,6 +187,8 @@ def select_weight_decay(
         Of the folds and the weights.
     threads : int, optional
         Networks trained at a time; one for each core by default.
+    device : {"cpu", "cuda", "auto"} or CUDA, optional
+        Where to train; on a card networks share launches, as in `fit_many`.
     progress : bool, optional
         Whether to show a progress bar.
 
@@ -206,14 +211,16 @@ def select_weight_decay(
     tried = np.unique([nonnegative_float("strengths", s) for s in np.atleast_1d(strengths)])
     if not tried.size:
         raise ValueError("strengths is empty; expected at least one number")
-    X, y = real_array(X, "X"), np.asarray(y)
+    gpu = chosen(device) is not None
+    X, y = real_array(on_host(X, "X", gpu), "X"), np.asarray(on_host(y, "y", gpu))
     whole_number("folds", folds, 2)
     if folds > len(X):
         raise ValueError(f"folds must be at most the number of samples, {len(X)}; got {folds}")
 
     def trainer(strength: float) -> Trainer:
         rule = get("regularizer", regularizer, strength=strength)
-        return Trainer(Sequential(model.layers), loss, optimizer, regularizer=rule, dtype=dtype, seed=seed)
+        own = Sequential(model.layers)
+        return Trainer(own, loss, optimizer, regularizer=rule, dtype=dtype, seed=seed, device=device)
 
     labels = y if trainer(0.0).loss.targets in ("classes", "binary", "sign") and y.ndim == 1 else None
     parts = _folds(len(X), labels, folds, seed)
@@ -237,14 +244,14 @@ def select_weight_decay(
     best = int(means.argmin())
     if not np.isfinite(means[best]):
         raise FloatingPointError("no strength could be trained in all folds; lower the learning rate")
-    chosen = best
+    choice = best
     if one_standard_error:
         limit = means[best] + scores[best].std(ddof=1) / folds**0.5
-        chosen = int(np.flatnonzero(means <= limit)[-1])
-    last = trainer(float(tried[chosen]))
+        choice = int(np.flatnonzero(means <= limit)[-1])
+    last = trainer(float(tried[choice]))
     last.threads = threads
-    last.fit(X, y, epochs=int(np.median(ended[chosen])), batch_size=batch_size, progress=False)
-    return WeightDecayCV(tried, scores, ended, float(tried[best]), float(tried[chosen]), last)
+    last.fit(X, y, epochs=int(np.median(ended[choice])), batch_size=batch_size, progress=False)
+    return WeightDecayCV(tried, scores, ended, float(tried[best]), float(tried[choice]), last)
 
 
 def _folds(n: int, labels: np.ndarray | None, count: int, seed: int) -> list[np.ndarray]:

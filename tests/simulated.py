@@ -19,6 +19,7 @@ from test_export import MODELS, drawn
 
 import numbanet as nn
 from numbanet.cpu import random
+from numbanet.cuda import intrinsics as own
 from numbanet.cuda import target
 from numbanet.device import chosen
 from numbanet.registry import entries, get, names
@@ -265,9 +266,9 @@ def orders():
     place, data, shuffle = names["Place"], names["Data"], names["shuffle"]
 
     def kernel(order, partial, sizes):
-        at = place(target.thread(), target.threads(), target.block(), target.blocks(), 0, 1, 0)
+        at = place(own.thread(), own.threads(), own.block(), own.blocks(), 0, 1, 0)
         nothing = partial
-        arrays = data(nothing, nothing, nothing, nothing, order, partial, nothing, target.sums(partial))
+        arrays = data(nothing, nothing, nothing, nothing, order, partial, nothing, own.sums())
         shuffle(at, arrays, sizes[0], sizes[1], sizes[2])
 
     for blocks, threads in ((1, 1), (2, 2)):
@@ -276,7 +277,8 @@ def orders():
                 for seed, epoch in ((0, 0), (2**63 - 1, 3)) if threads > 1 else [(12345, n)]:
                     found, expected = np.full(3 * n, -1, np.int32), np.empty(n, np.int64)
                     numbers = np.array([n, seed, epoch])
-                    target.launch(target.kernel(kernel, threads), blocks, threads, 0, [found, np.zeros(6), numbers])
+                    arrays = found, np.zeros(6), numbers
+                    target.Kernel(kernel, ("int32", "float64", "int64"), threads).prepare(blocks, 0, arrays)()
                     random.shuffle(expected, seed, epoch)
                     same(case, f"order of {n}, seed {seed}, epoch {epoch}", found[:n], expected)
 

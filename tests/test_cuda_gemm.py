@@ -151,7 +151,7 @@ import sys
 from unittest import mock
 
 import numba.cuda.dispatcher
-from numba import cuda, types
+from numba import cuda
 
 from numbanet.cuda.gemm import Gemm
 from numbanet.cuda.launch import Shape
@@ -162,8 +162,6 @@ from test_export import drawn
 class Device:
     compute_capability = (9, 0)
 
-ARRAYS = {"order": types.int32, "partial": types.float64, "results": types.float64, "numbers": types.int64}
-
 with mock.patch.object(numba.cuda.dispatcher, "get_current_device", lambda: Device):
     for name in ("dense", "normalized"):
         arguments = get("loss", "mean_squared_error"), False, True, get("optimizer", "adam"), None
@@ -171,11 +169,11 @@ with mock.patch.object(numba.cuda.dispatcher, "get_current_device", lambda: Devi
         step = Gemm(program, updates, Shape(True, 132, 256, 4096, 1, False, True), 1.0)
         for kernel in (step.begin, *step.items, step.finish):
             if not isinstance(kernel, list):
-                signature = tuple(ARRAYS.get(a, types.float32)[::1] for a in kernel.arrays)
-                ptx, _ = cuda.compile_ptx(kernel.function, signature, cc=(9, 0))
+                made = kernel.kernel
+                ptx, _ = cuda.compile_ptx(made.function, made.signature, cc=(9, 0), launch_bounds=made.threads)
                 assert ".visible .entry" in ptx
                 meets = "cudaCGGetIntrinsicHandle" in ptx
-                assert not meets or kernel.blocks == 132, kernel.function.__name__
+                assert not meets or kernel.blocks == 132, made.function.__name__
 print("all compiled")
 """
 

@@ -34,13 +34,13 @@ def trainers(varied, **common):
     return [trainer(**{**own, **common}) for own in varied]
 
 sizes = []  # blocks of each launch
-launch = target.launch
+prepare = target.Kernel.prepare
 
-def counting(function, blocks, *rest):
+def counting(kernel, blocks, *rest):
     sizes.append(blocks)
-    launch(function, blocks, *rest)
+    return prepare(kernel, blocks, *rest)
 
-target.launch = counting
+target.Kernel.prepare = counting
 
 def same(left, right):
     for one, other in zip(left, right, strict=True):
@@ -194,7 +194,7 @@ from unittest import mock
 
 import numba.cuda.dispatcher
 import numpy as np
-from numba import cuda, float32, float64, int32, int64
+from numba import cuda
 
 import numbanet as nn
 from numbanet._turns import Request
@@ -218,9 +218,8 @@ ops = Operations(nothing, nothing, some, nothing, nothing, some, nothing)
 for near in (True, False):
     with mock.patch.object(numba.cuda.dispatcher, "get_current_device", lambda: Device):
         request = Request(DeviceRunner(graph, "float32", nn.CUDA()), program, updates, ops, call)
-        kernel = ManyLaunch(request, Shape(False, 1, 32, 32, 1, near)).function
-        kinds = (float32[::1],) * 11 + (int32[::1], float64[::1], float64[::1], int64[::1])
-        ptx, _ = cuda.compile_ptx(kernel, kinds, cc=(9, 0))
+        kernel = ManyLaunch(request, Shape(False, 1, 32, 32, 1, near)).kernel
+        ptx, _ = cuda.compile_ptx(kernel.function, kernel.signature, cc=(9, 0), launch_bounds=32)
     assert ".visible .entry" in ptx
     assert ".local" not in ptx
 print("compiled")

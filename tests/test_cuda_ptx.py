@@ -29,7 +29,7 @@ from pathlib import Path
 from unittest import mock
 
 import numba.cuda.dispatcher
-from numba import cuda, types
+from numba import cuda
 
 import numbanet as nn
 from numbanet.cpu.update_program import UpdateProgram
@@ -54,12 +54,9 @@ class EveryOptimizer(UpdateProgram):
             super()._optimizer(graph, get("optimizer", name), dtype)
 
 
-def signature(dtype):
-    real = getattr(types, dtype)[::1]
-    return (*[real] * 11, types.int32[::1], types.float64[::1], types.float64[::1], types.int64[::1])
-
-
-def write(layers, input_shape, shape, *, dtype="float32", loss=True, train=True, clip=1.0, classes=False, every=()):
+def write(
+    layers, input_shape, shape, *, dtype="float32", loss=True, train=True, clip=1.0, classes=False, every=(), samples=None
+):
     graph = nn.Sequential(layers, input_shape=input_shape).graph
     loss = get("loss", "softmax_cross_entropy") if loss else None
     optimizer = replace(get("optimizer", "adam"), clip_value=1.0) if train else None
@@ -68,10 +65,10 @@ def write(layers, input_shape, shape, *, dtype="float32", loss=True, train=True,
     if "optimizer" in every:
         module.UpdateProgram = EveryOptimizer
     program, updates = module.programs(graph, dtype, loss, classes, train, optimizer, None)
-    launch = Launch(program, updates, shape, clip)
+    launch = Launch(program, updates, shape, clip, samples)
     for capability in sys.argv[2:]:
         cc = int(capability[:-1]), int(capability[-1])
-        ptx, _ = cuda.compile_ptx(launch.function, signature(dtype), cc=cc, launch_bounds=shape.threads)
+        ptx, _ = cuda.compile_ptx(launch.kernel.function, launch.kernel.signature, cc=cc, launch_bounds=shape.threads)
         Path(sys.argv[1], f"sm_{capability}.ptx").write_text(ptx)
 
 
@@ -111,7 +108,7 @@ CARDS = "75", "80", "90"
 KERNELS = {
     "formulas": FORMULAS + "shape=APART, every=('loss', 'optimizer'))",
     "formulas, float64": FORMULAS + "shape=FAR, every='loss', dtype='float64')",
-    "tiles apart": TILES + "shape=APART)",
+    "tiles apart": TILES + "shape=APART, samples='float16')",
     "tiles together": TILES + "shape=TOGETHER)",
     "tiles, float64": TILES + "shape=TOGETHER, dtype='float64')",
     "images apart": IMAGES + "shape=APART)",

@@ -18,7 +18,7 @@ import time
 from unittest import mock
 
 import numba.cuda.dispatcher
-from numba import cuda, types
+from numba import cuda
 
 import numbanet as nn
 from numbanet.cuda.launch import Launch, Shape
@@ -36,13 +36,11 @@ if network == "LeNet-5":
 else:
     graph = nn.Sequential([nn.Dense(64, "relu"), nn.Dense(64, "relu"), nn.Dense(64)], input_shape=64).graph
 shape = Shape(False, 132, 256, 32, 132, True) if path == "fused" else Shape(True, 132, 256, 128, 8, False)
-real = types.float32[::1]
-arrays = (*[real] * 11, types.int32[::1], types.float64[::1], types.float64[::1], types.int64[::1])
 with mock.patch.object(numba.cuda.dispatcher, "get_current_device", lambda: Device):
     began = time.process_time()
     loss, optimizer = get("loss", "mean_squared_error"), get("optimizer", "adam")
     launch = Launch(*programs(graph, "float32", loss, False, True, optimizer, None), shape, 0.0)
-    ptx, _ = cuda.compile_ptx(launch.function, arrays, cc=(9, 0), launch_bounds=shape.threads)
+    ptx, _ = cuda.compile_ptx(launch.kernel.function, launch.kernel.signature, cc=(9, 0), launch_bounds=shape.threads)
     print(time.process_time() - began)
 open(file, "w").write(ptx)
 """

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+from functools import cache
 from typing import Any
 
 import numpy as np
 
 from numbanet.cuda import target
+from numbanet.cuda.intrinsics import array, block, blocks, thread, threads
+
+EXACT = 2048  # the whole numbers up to here are float16s
 
 
 class OnDevice:
@@ -40,8 +44,41 @@ class OnDevice:
     def finite(self) -> bool:
         """Whether all numbers are."""
         found = target.send(np.ones(1, np.int32))
-        target.launch(_finite(), 64, 2 if target.SIMULATED else 256, 0, [self.flat, found])
+        blocks = 1 if target.SIMULATED else 4 * target.processors()
+        count = target.send(np.array([self.size]))
+        _finite(str(self.dtype)).prepare(blocks, 0, (self.flat, found, count))()
         return bool(target.fetch(found, 1)[0])
+
+
+def rounded(samples: np.ndarray, vocabulary: int) -> np.ndarray:
+    """Samples as float16.
+
+    Parameters
+    ----------
+    samples : ndarray
+        Finite numbers.
+    vocabulary : int
+        Of indices that a model embeds, or 0.
+
+    Returns
+    -------
+    ndarray of float16
+        The nearest ones.
+
+    Raises
+    ------
+    ValueError
+        If a number is too large for it, or one of the indices may be.
+    """
+    if vocabulary > 1 + EXACT:
+        raise ValueError(f"float16 has no room for the model's {vocabulary:,} indices, but for {1 + EXACT:,}: leave "
+                         "samples=None")  # fmt: skip
+    with np.errstate(over="ignore"):
+        found = samples.astype(np.float16)
+    if not np.isfinite(found).all():
+        raise ValueError(f"samples reach {np.abs(samples).max():g}, beyond {np.finfo(np.float16).max:g}, the largest "
+                         "float16: scale them, as to a variance of 1, or leave samples=None")  # fmt: skip
+    return found
 
 
 def shared(array: Any, shape: tuple[int, ...]) -> Any:
@@ -55,17 +92,12 @@ def shared(array: Any, shape: tuple[int, ...]) -> Any:
     return view
 
 
-_KERNELS: dict[str, Any] = {}
+@cache
+def _finite(dtype: str) -> target.Kernel:
+    def finite(values, found, count):  # type: ignore[no-untyped-def]
+        numbers, first = array(values, 0), block() * threads() + thread()
+        for i in range(first, array(count, 1)[0], blocks() * threads()):
+            if not numbers[i] - numbers[i] == 0:
+                array(found, 1)[0] = 0
 
-
-def _finite() -> Any:
-    if not _KERNELS:
-
-        def finite(values, found):  # type: ignore[no-untyped-def]
-            for i in range(target.block() * target.threads() + target.thread(), values.size,
-                           target.blocks() * target.threads()):  # fmt: skip
-                if not values[i] - values[i] == 0:
-                    found[0] = 0
-
-        _KERNELS["finite"] = target.kernel(finite, 256)
-    return _KERNELS["finite"]
+    return target.Kernel(finite, (dtype, "int32", "int64"), 2 if target.SIMULATED else 256)

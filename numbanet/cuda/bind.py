@@ -10,22 +10,22 @@ import numpy as np
 
 from numbanet.cpu import jit, memory
 from numbanet.cpu.rebind import plain, rebind, twin
-from numbanet.cuda import driver, images, slots, steps, sums, target
+from numbanet.cuda import driver, images, intrinsics, order, slots, steps, sums, target
 
-HERE = (driver, images, sums, steps)
+HERE = (driver, images, order, sums, steps)
 
 
 def on_the_device(value: Any) -> Any:
     """What stands there for a function of the CPU's, or None."""
     ours = (
-        (memory.view, target.view), (memory.grid, target.grid), (jit.invoke, target.product), (np.sqrt, target.root),
-        (memory.words, target.words),
+        (memory.view, intrinsics.view), (memory.grid, intrinsics.grid), (memory.words, intrinsics.words),
+        (jit.invoke, intrinsics.product), (np.sqrt, intrinsics.root),
     )  # fmt: skip
     for here, there in ours:
         if value is here:
             return there
     name = twin(value)
-    return None if name is None else target.twin(name)
+    return None if name is None else intrinsics.twin(name)
 
 
 class Namespace:
@@ -54,7 +54,7 @@ class Namespace:
 
     def device(self, function: Any) -> Any:
         """A kernel, or a function that it calls, of the CPU's."""
-        if getattr(function, "__module__", "") == target.__name__:
+        if getattr(function, "__module__", "") == intrinsics.__name__:
             return function
         return rebind(function, on_the_device, target.device, self._known, every=True)
 

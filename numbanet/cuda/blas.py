@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from numbanet.cuda import target
+from numbanet.cuda import intrinsics, target
 
 LACKS = "path='gemm' multiplies matrices with CuPy and cuBLAS, which are not installed: pip install 'numbanet[cuda]'"
 
@@ -43,7 +43,7 @@ class Products:
     def matrix(self, buffer: Any, start: int, rows: int, columns: int) -> Any:
         """A view of a part of a buffer."""
         if self._library is None:
-            return target.view(getattr(buffer, "_ary", buffer), start, rows * columns).reshape(rows, columns)
+            return intrinsics.view(getattr(buffer, "_ary", buffer), start, rows * columns).reshape(rows, columns)
         with self._library.cuda.Device(target.card()):
             return self._library.asarray(buffer)[start : start + rows * columns].reshape(rows, columns)
 

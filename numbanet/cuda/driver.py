@@ -14,6 +14,8 @@ import numpy as np
 
 from numbanet.cpu.driver import NOISE
 from numbanet.cpu.random import lane_key, mix
+from numbanet.cuda.intrinsics import put_word, view
+from numbanet.cuda.order import first_order, row_of, shuffle
 from numbanet.cuda.slots import (
     T,
     clips,
@@ -27,7 +29,7 @@ from numbanet.cuda.slots import (
     transforms,
     updates,
 )  # fmt: skip
-from numbanet.cuda.target import atomic_max, meet_block, put_word, view
+from numbanet.cuda.sums import block_sum, sum_slices, team_sum
 
 
 class Memory(NamedTuple):
@@ -77,6 +79,7 @@ class Plan(NamedTuple):
     features: int
     target: int
     outputs: int
+    ordered: int  # whether the order of the samples is looked up
     input_row: int
     target_row: int
     weight_row: int
@@ -97,80 +100,6 @@ class Place(NamedTuple):
     base: int  # where their block of lanes is
 
 
-def block_sum(place, data, value):  # type: ignore[no-untyped-def]
-    """Sum of a number of each thread of a block, in a fixed order."""
-    data.sums[place.thread] = value
-    meet_block()
-    left = place.threads
-    while left > 1:
-        half = (left + 1) // 2
-        if place.thread < left - half:
-            data.sums[place.thread] += data.sums[place.thread + half]
-        left = half
-        meet_block()
-    total = data.sums[0]
-    meet_block()
-    return total
-
-
-def team_sum(place, data, section, value):  # type: ignore[no-untyped-def]
-    """Sum of a number of each thread of all blocks."""
-    own = block_sum(place, data, value)
-    if place.blocks == 1:
-        return own
-    at = section * place.blocks
-    if place.thread == 0:
-        data.partial[at + place.block] = own
-    meet()
-    value = 0.0
-    for i in range(place.thread, place.blocks, place.threads):
-        value += data.partial[at + i]
-    return block_sum(place, data, value)
-
-
-def shuffle(place, data, n, seed, epoch):  # type: ignore[no-untyped-def]
-    """The order that Fisher and Yates's exchanges give, many at a time.
-
-    An exchange is made once no earlier one that is still to be made touches its two places: Shun, Gu, Blelloch,
-    Fineman, Gibbons, Sequential random permutation, list contraction and tree contraction are highly parallel (2015).
-    """
-    key = mix(mix(np.uint64(seed)) + np.uint64(epoch))
-    rank, size = place.block * place.threads + place.thread, place.blocks * place.threads
-    claims, done = n, 2 * n
-    for i in range(rank, n, size):
-        data.order[i] = i
-        data.order[claims + i] = 0
-        data.order[done + i] = 0
-    meet()
-    left = 1.0
-    while left > 0:
-        for i in range(rank + 1, n, size):
-            if data.order[done + i] == 0:
-                atomic_max(data.order, claims + i, np.int32(i))
-                atomic_max(data.order, claims + other(key, i), np.int32(i))
-        meet()
-        mine = 0.0
-        for i in range(rank + 1, n, size):
-            if data.order[done + i] == 0:
-                j = other(key, i)
-                if data.order[claims + i] == i and data.order[claims + j] == i:
-                    data.order[i], data.order[j] = data.order[j], data.order[i]
-                    data.order[done + i] = 1
-                else:
-                    mine += 1.0
-        left = team_sum(place, data, 0, mine)
-        meet()
-        for i in range(rank, n, size):
-            data.order[claims + i] = 0
-        meet()
-
-
-def other(key, i):  # type: ignore[no-untyped-def]
-    """With which place ``i`` is exchanged."""
-    word = mix(key + np.uint64(i)) >> np.uint64(32)
-    return np.int64((word * np.uint64(i + 1)) >> np.uint64(32))
-
-
 def load(place, plan, memory, data, start, first, count, share, key):  # type: ignore[no-untyped-def]
     """Inputs, targets, weights as shares of the batch's weight, and random keys of a block's lanes."""
     lanes, work = plan.lanes, memory.work
@@ -178,25 +107,25 @@ def load(place, plan, memory, data, start, first, count, share, key):  # type: i
         lane = t % lanes
         value = T(0)
         if first + lane < count:
-            value = data.inputs[np.int64(data.order[start + first + lane]) * plan.features + t // lanes]
+            value = T(data.inputs[row_of(plan, data, start + first + lane) * plan.features + t // lanes])
         work[place.base + plan.input_row * lanes + t] = value
     for t in range(place.rank, plan.target * lanes, place.size):
         lane = t % lanes
         if first + lane < count:
-            value = data.targets[np.int64(data.order[start + first + lane]) * plan.target + t // lanes]
+            value = data.targets[row_of(plan, data, start + first + lane) * plan.target + t // lanes]
         else:  # one that the loss takes
-            value = data.targets[np.int64(data.order[start]) * plan.target + t // lanes]
+            value = data.targets[row_of(plan, data, start) * plan.target + t // lanes]
         work[place.base + plan.target_row * lanes + t] = value
     for lane in range(place.rank, lanes if plan.target > 0 else 0, place.size):
         weight = T(0)
         if first + lane < count:
             weight = T(1) / T(share)
             if plan.weighted:
-                weight *= data.weights[data.order[start + first + lane]]
+                weight *= data.weights[row_of(plan, data, start + first + lane)]
         work[place.base + plan.weight_row * lanes + lane] = weight
     if plan.key_row >= 0:
         for lane in range(place.rank, lanes, place.size):
-            sample = data.order[start + min(first + lane, count - 1)]
+            sample = row_of(plan, data, start + min(first + lane, count - 1))
             put_word(work, place.base + plan.key_row * lanes + lane, lane_key(key, sample))
     meet_part()
 
@@ -232,7 +161,7 @@ def keep_outputs(place, plan, memory, data, start, first, filled):  # type: igno
     """Outputs of a block of lanes, where their samples are."""
     for t in range(place.rank, plan.outputs * filled, place.size):
         lane, u = t // plan.outputs, t % plan.outputs
-        row = np.int64(data.order[start + first + lane])
+        row = row_of(plan, data, start + first + lane)
         data.outputs[row * plan.outputs + u] = memory.work[place.base + (plan.output_row + u) * plan.lanes + lane]
 
 
@@ -242,10 +171,7 @@ def use_gradients(place, plan, memory, data, step, clip_norm):  # type: ignore[n
     rank, count = place.block * place.threads + place.thread, place.blocks * place.threads
     penalty = squares = 0.0
     for i in range(rank, size, count):
-        total = memory.grads[i]
-        for k in range(1, plan.slices):
-            total += memory.grads[k * size + i]
-        memory.grads[i] = total
+        memory.grads[i] = sum_slices(memory.grads, i, size, plan.slices)
         if plan.penalized:
             memory.grads[plan.slices * size + i] = 0
             penalties(memory.params, memory.grads, plan.slices * size + i, memory.states, memory.hyper, step, i)
@@ -276,7 +202,7 @@ def batch_weight(place, plan, data, start, count):  # type: ignore[no-untyped-de
         return float(count)
     value = 0.0
     for i in range(place.thread, count, place.threads):
-        value += data.weights[data.order[start + i]]
+        value += data.weights[row_of(plan, data, start + i)]
     return block_sum(place, data, value)
 
 
@@ -299,9 +225,7 @@ def begin_epoch(place, plan, memory, data, epoch):  # type: ignore[no-untyped-de
     if plan.shuffle:
         shuffle(place, data, plan.samples, plan.seed, plan.epoch + epoch)
     elif epoch == 0:
-        for i in range(rank, plan.samples, size):
-            data.order[i] = i
-        meet()
+        first_order(plan, data, rank, size)
     if plan.trains > 1:
         for i in range(rank, memory.params.size, size):
             memory.backup[i] = memory.params[i]
@@ -317,8 +241,9 @@ def one_step(place, plan, memory, data, start, count, share, key):  # type: igno
     if adds == 0 and plan.trains:
         for i in range(place.thread, memory.params.size, place.threads):
             memory.grads[place.block * memory.params.size + i] = 0
-    lost = block_sum(place, data, lost) if plan.shared else team_sum(place, data, 0, lost)
-    meet()
+    if plan.target > 0:  # there is a loss
+        lost = block_sum(place, data, lost) if plan.shared else team_sum(place, data, 0, lost)
+        meet()
     return lost
 
 

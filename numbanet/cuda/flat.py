@@ -9,6 +9,7 @@ import numpy as np
 
 from numbanet._turns import Request
 from numbanet.cuda import target
+from numbanet.cuda.arrays import rounded
 from numbanet.cuda.driver import Plan
 from numbanet.cuda.launch import Launch
 from numbanet.cuda.runner import plan_of
@@ -75,7 +76,7 @@ class Samples:
     def __init__(self, limit: int) -> None:
         self._limit = limit
         self._keys: dict[int, tuple[np.ndarray, bytes]] = {}
-        self._sent: list[tuple[dict[bytes, int], Any]] = []  # where each is, and the buffer
+        self._sent: list[tuple[dict[tuple[bool, bytes], int], Any]] = []  # where each is, and the buffer
 
     def key(self, array: np.ndarray) -> bytes:
         """Equal for equal arrays."""
@@ -84,15 +85,16 @@ class Samples:
             self._keys[id(array)] = array, name + hashlib.blake2b(np.ascontiguousarray(array).data).digest()
         return self._keys[id(array)][1]
 
-    def on_device(self, arrays: list[np.ndarray]) -> tuple[Any, list[int]]:
-        """A buffer that holds all, and where each starts."""
-        wanted = {self.key(a): a for a in arrays}
+    def on_device(self, arrays: list[np.ndarray], half: bool, vocabulary: int) -> tuple[Any, list[int]]:
+        """A buffer that holds all, perhaps as float16, and where each starts."""
+        wanted = {(half, self.key(a)): a for a in arrays}
         found = next((sent for sent in self._sent if wanted.keys() <= sent[0].keys()), None)
         if found is None:
             places = dict(zip(wanted, np.cumsum([0, *(a.size for a in wanted.values())]).tolist(), strict=False))
             own = sum(a.nbytes for a in wanted.values())
             while self._sent and own + sum(b.nbytes for _, b in self._sent) > self._limit:
                 self._sent.pop(0)
-            found = places, target.send(np.concatenate([a.reshape(-1) for a in wanted.values()]))
+            whole = np.concatenate([a.reshape(-1) for a in wanted.values()])
+            found = places, target.send(rounded(whole, vocabulary) if half else whole)
             self._sent.append(found)
-        return found[1], [found[0][self.key(a)] for a in arrays]
+        return found[1], [found[0][half, self.key(a)] for a in arrays]

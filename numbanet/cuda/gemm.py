@@ -11,20 +11,21 @@ is ahead of the card where products are as large as those that this is chosen fo
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from numbanet.cpu import dense
 from numbanet.cpu.update_program import UpdateProgram
-from numbanet.cuda import target
+from numbanet.cuda import intrinsics, target
 from numbanet.cuda.bind import Namespace
 from numbanet.cuda.blas import Products
 from numbanet.cuda.driver import Plan
-from numbanet.cuda.launch import ARRAYS, Shape, known_of, written
+from numbanet.cuda.launch import ARRAYS, Shape, head, kinds, known_of, written
 from numbanet.cuda.program import DeviceProgram
 from numbanet.cuda.text import Writer
 
 ENTRY = """
-def {name}({arrays}):
     scores = {sums}
     place = Place(
         thread(), threads(), block(), blocks(), block() * threads() + thread(), blocks() * threads(), 0
@@ -34,7 +35,6 @@ def {name}({arrays}):
     plan = Plan({plan})
 """
 PART = """
-def {name}({arrays}):
     rank, size, base = block() * threads() + thread(), blocks() * threads(), 0
     lanes = {width}
 """
@@ -56,21 +56,30 @@ class Kernel:
 
     Parameters
     ----------
-    function : callable
-        The kernel, of arrays with names of `ARRAYS`.
+    space : Namespace
+        Where it is defined.
+    name, body : str
+        Its name, and what it does with arrays of `ARRAYS`.
+    program : DeviceProgram
+        What a step computes.
+    samples : str or None
+        Type in which samples are kept.
     blocks, threads : int
         Of its launches.
     """
 
-    def __init__(self, function: Any, blocks: int, threads: int) -> None:
-        self.function, self.blocks, self.threads = function, blocks, threads
-        code = function.__code__
-        self.arrays = code.co_varnames[: code.co_argcount]
-        self.kernel = target.kernel(function, threads)
+    def __init__(
+        self, space: Namespace, name: str, body: str, program: DeviceProgram, samples: str | None, blocks: int,
+        threads: int,
+    ) -> None:  # fmt: skip
+        words = set(re.findall(r"\w+", body))
+        self.blocks, self.arrays = blocks, [array for array in ARRAYS if array in words]
+        exec(compile(head(name, self.arrays, program.graph.size) + body, "<numbanet.cuda>", "exec"), space.names)
+        self.kernel = target.Kernel(space.names[name], kinds(self.arrays, program.dtype, samples), threads)
 
-    def __call__(self, arrays: dict[str, Any]) -> None:
-        """Launch."""
-        target.launch(self.kernel, self.blocks, self.threads, 0, [arrays[name] for name in self.arrays])
+    def prepare(self, arrays: dict[str, Any]) -> Callable[[], None]:
+        """A launch on arrays of the device's."""
+        return self.kernel.prepare(self.blocks, 0, [arrays[name] for name in self.arrays])
 
 
 class Part:
@@ -94,9 +103,7 @@ class Part:
             body += ("    meet_part()\n" if body else "") + GRADIENTS + self.gradients
         if "filled" in body:
             body = FILLED.format(**PLACES) + body
-        words = set(re.findall(r"\w+", PART + body))
-        arrays = ", ".join(name for name in ARRAYS if name in words)
-        return PART.format(name="{name}", arrays=arrays, width=width) + body, meets or bool(self.gradients)
+        return PART.format(width=width) + body, meets or bool(self.gradients)
 
 
 class Gemm:
@@ -110,6 +117,8 @@ class Gemm:
         How kernels share the work.
     clip_norm : float
         Largest norm of the gradient, or 0.
+    samples : str, optional
+        Type in which samples are kept; by default the working type.
 
     Attributes
     ----------
@@ -123,26 +132,25 @@ class Gemm:
         The part of the plan that is the same at each launch.
     """
 
-    def __init__(self, program: DeviceProgram, updates: UpdateProgram, shape: Shape, clip_norm: float) -> None:
-        self.shape, self.dtype, self.program = shape, program.dtype, program
+    def __init__(
+        self, program: DeviceProgram, updates: UpdateProgram, shape: Shape, clip_norm: float, samples: str | None = None
+    ) -> None:
+        self.shape, self.dtype, self.program, self.samples = shape, program.dtype, program, samples
         self.products: Products | None = None  # when they are needed
-        everyone = target.meet_grid if shape.blocks > 1 else target.meet_block
-        self.space = Namespace(
-            **target.names(program.dtype), meet=everyone, meet_part=everyone, lane=target.lane, fresh=target.fresh,
-            **{name: getattr(target, name) for name in ("thread", "threads", "block", "blocks")},
-        )  # fmt: skip
+        everyone = intrinsics.meet_grid if shape.blocks > 1 else intrinsics.meet_block
+        self.space = Namespace(**intrinsics.names(program.dtype), meet=everyone, meet_part=everyone)
         self.writer = Writer(program, updates, self.space, shape.lanes, shape.threads * shape.blocks, 1)
         self.elements = program.rows * shape.lanes + program.tail
         parts = [part if isinstance(part, list) else part.text(self.writer, shape.lanes) for part in self._parts()]
         self.space.define("\n".join([*self.writer.tiles.values(), *self.writer.of_updates()]))
         self.known = known_of(program, shape)
-        head = ENTRY.format(name="{name}", arrays=", ".join(ARRAYS), sums=target.SUMS, plan=written(self.known))
+        entry = ENTRY.format(sums=intrinsics.SUMS, plan=written(self.known))
         ones = "".join(
             f"    for t in range(place.rank, plan.lanes, place.size):\n        work[{row} * plan.lanes + t] = T(1)\n"
             for row in self._ones()
         )
-        self.begin = self._kernel("open_epoch", f"{head}{ones}    begin(place, plan, memory, data)\n")
-        self.finish = self._kernel("close_step", f"{head}    finish(place, plan, memory, data, {clip_norm!r})\n")
+        self.begin = self._kernel("open_epoch", f"{entry}{ones}    begin(place, plan, memory, data)\n")
+        self.finish = self._kernel("close_step", f"{entry}    finish(place, plan, memory, data, {clip_norm!r})\n")
         self.items: list[Kernel | list[Product]] = []
         for i, part in enumerate(parts):
             if isinstance(part, list):
@@ -152,9 +160,8 @@ class Gemm:
                 self.items.append(self._kernel(f"part{i}", text, 1 if meets else SPREAD))
 
     def _kernel(self, name: str, text: str, times: int = 1) -> Kernel:
-        exec(compile(text.replace("{name}", name), "<numbanet.cuda>", "exec"), self.space.names)
         blocks = self.shape.blocks * times
-        return Kernel(self.space.names[name], blocks, self.shape.threads)
+        return Kernel(self.space, name, text, self.program, self.samples, blocks, self.shape.threads)
 
     # -- what a step is -----------------------------------------------------------------
 
@@ -226,16 +233,18 @@ class Gemm:
     def __call__(self, plan: Plan, **arrays: Any) -> None:
         """Go through the plan; arrays are the device's."""
         self.products = products = self.products or Products()
-        items = [item if isinstance(item, Kernel) else _views(products, item, arrays) for item in self.items]
+        begin, finish = self.begin.prepare(arrays), self.finish.prepare(arrays)
+        step = [
+            item.prepare(arrays) if isinstance(item, Kernel)
+            else partial(products.multiply, _views(products, item, arrays))
+            for item in self.items
+        ]  # fmt: skip
         for _ in range(plan.epochs):
-            self.begin(arrays)
+            begin()
             for _ in range(-(-plan.samples // plan.batch)):
-                for item in items:
-                    if isinstance(item, Kernel):
-                        item(arrays)
-                    else:
-                        products.multiply(item)
-                self.finish(arrays)
+                for launch in step:
+                    launch()
+                finish()
 
 
 def _views(products: Products, which: list[Product], arrays: dict[str, Any]) -> list[tuple[str, Any, str, Any, Any]]:

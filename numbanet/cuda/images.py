@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from numbanet.cuda.target import get, put
+from numbanet.cuda.intrinsics import get, put
 
 
 def pad(rank, size, hyper, work, base, lanes, x, z, height, width, channels, above, left, tall, wide, fill):  # type: ignore[no-untyped-def]

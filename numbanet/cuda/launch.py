@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from numbanet.cpu.update_program import UpdateProgram
-from numbanet.cuda import target
+from numbanet.cuda import intrinsics, target
 from numbanet.cuda.bind import Namespace
 from numbanet.cuda.driver import Plan
 from numbanet.cuda.program import DeviceProgram
@@ -18,8 +19,11 @@ ARRAYS = (
     "params", "grads", "states", "hyper", "work", "table", "backup", "inputs", "targets", "weights", "outputs", "order",
     "partial", "results", "numbers",
 )  # fmt: skip
+KINDS = {"order": "int32", "partial": "float64", "results": "float64", "numbers": "int64"}  # others: the working type
+PREDICTS = "params", "hyper", "work", "inputs", "outputs", "results", "numbers"  # all that a forward pass touches
+STANDS = {"order": "numbers", "partial": "results"}  # for arrays that are not touched; for others: the parameters
 ENTRY = """
-def launch({arrays}):
+{head}
     values = {values}
     scores = {sums}
     place = Place(
@@ -64,12 +68,31 @@ class Shape:
 def known_of(program: DeviceProgram, shape: Shape) -> dict[str, int]:
     """The part of the plan that is the same at each launch."""
     graph = program.graph
+    known = {}
+    if program.loss is None:
+        known = {"trains": 0, "shuffle": 0, "coefficients": 1, "spread": 0, "penalized": 0, "weighted": 0, "keeps": 1}
+    elif not program.train:
+        known = {"trains": 0, "shuffle": 0}
     return {
+        **known,
         "shared": int(shape.together), "slices": shape.slices, "lanes": shape.lanes, "features": graph.input.size,
-        "target": program.target_columns, "outputs": graph.output.size, "input_row": program.place(graph.input),
+        "target": program.target_columns, "outputs": graph.output.size, "ordered": int(program.loss is not None),
+        "input_row": program.place(graph.input),
         "target_row": program.target_row, "weight_row": program.weight_row, "total_row": program.total_row,
         "output_row": program.output_row, "key_row": program.key_row,
     }  # fmt: skip
+
+
+def head(name: str, arrays: Iterable[str], params: int) -> str:
+    """How a kernel begins that takes the addresses of these arrays; of the first alone it is asked for the size."""
+    lines = [f"    {a} = array({a}_, {params if a == 'params' else 0})" for a in arrays]
+    return "\n".join([f"def {name}({', '.join(f'{a}_' for a in arrays)}):", *lines])
+
+
+def kinds(arrays: Iterable[str], dtype: str, samples: str | None) -> list[str]:
+    """Types of their elements."""
+    known = {**KINDS, "inputs": samples or dtype}
+    return [known.get(name, dtype) for name in arrays]
 
 
 def written(known: dict[str, int], first: str = "") -> str:
@@ -89,6 +112,8 @@ class Launch:
         How the work is shared.
     clip_norm : float
         Largest norm of the gradient, or 0.
+    samples : str, optional
+        Type in which samples are kept; by default the working type.
 
     Attributes
     ----------
@@ -98,21 +123,21 @@ class Launch:
         The part of the plan that is the same at each launch.
     """
 
-    def __init__(self, program: DeviceProgram, updates: UpdateProgram, shape: Shape, clip_norm: float) -> None:
-        self.shape, self.dtype = shape, program.dtype
-        everyone = target.meet_grid if shape.blocks > 1 else target.meet_block
-        self.space = space = Namespace(
-            **target.names(program.dtype), meet=everyone, meet_part=everyone if shape.together else target.meet_block,
-            **{name: getattr(target, name) for name in ("lane", "fresh", "thread", "threads", "block", "blocks")},
-        )  # fmt: skip
+    def __init__(
+        self, program: DeviceProgram, updates: UpdateProgram, shape: Shape, clip_norm: float, samples: str | None = None
+    ) -> None:
+        self.shape, self.dtype, self.size = shape, program.dtype, program.graph.size
+        everyone = intrinsics.meet_grid if shape.blocks > 1 else intrinsics.meet_block
+        part = everyone if shape.together else intrinsics.meet_block
+        self.space = space = Namespace(**intrinsics.names(program.dtype), meet=everyone, meet_part=part)
         workers = shape.threads * (shape.blocks if shape.together else 1)
         writer = Writer(program, updates, space, shape.lanes, workers, shape.slices if shape.together else 1)
         writer.write()
         self.elements = program.rows * shape.lanes + program.tail
         self.known = known_of(program, shape)
+        self.arrays = ARRAYS if program.loss is not None else PREDICTS
         exec(compile(self.entry(clip_norm), "<numbanet.cuda>", "exec"), space.names)
-        self.function = space.names["launch"]
-        self.kernel = target.kernel(self.function, shape.threads)
+        self.kernel = target.Kernel(space.names["launch"], kinds(self.arrays, program.dtype, samples), shape.threads)
         self.bytes = self.elements * np.dtype(program.dtype).itemsize if shape.near else 0
 
     def plan(self, first: str) -> str:
@@ -122,17 +147,26 @@ class Launch:
         """
         return written(self.known, first)
 
+    def head(self, params: int) -> str:
+        """How the kernel begins, with names for all arrays."""
+        others = [f"    {a} = {STANDS.get(a, 'params')}" for a in ARRAYS if a not in self.arrays]
+        return "\n".join([head("launch", self.arrays, params), *others])
+
     def entry(self, clip_norm: float) -> str:
         """Text of the kernel."""
         shape = self.shape
         return ENTRY.format(
-            arrays=", ".join(ARRAYS), clip=clip_norm, plan=self.plan(""),
-            values=target.SHARED if shape.near else "work", sums=target.SUMS,
+            head=self.head(self.size), clip=clip_norm, plan=self.plan(""),
+            values=intrinsics.SHARED if shape.near else "work", sums=intrinsics.SUMS,
             rank="block() * threads() + thread()" if shape.together else "thread()",
             size="blocks() * threads()" if shape.together else "threads()",
             base="0" if shape.together or shape.near else f"block() * {self.elements}",
         )  # fmt: skip
 
+    def prepare(self, blocks: int, arrays: dict[str, Any]) -> Callable[[], None]:
+        """A launch on arrays of the device's, one of which is the plan's numbers."""
+        return self.kernel.prepare(blocks, self.bytes, [arrays[name] for name in self.arrays])
+
     def __call__(self, plan: Plan, **arrays: Any) -> None:
-        """Launch; arrays are the device's, one of which is the plan's numbers."""
-        target.launch(self.kernel, self.shape.blocks, self.shape.threads, self.bytes, [arrays[n] for n in ARRAYS])
+        """Launch."""
+        self.prepare(self.shape.blocks, arrays)()

@@ -15,10 +15,10 @@ import numpy as np
 
 from numbanet._turns import Request
 from numbanet.cpu.runner import NO_FLOATS
-from numbanet.cuda import target
+from numbanet.cuda import intrinsics, target
 from numbanet.cuda.arrays import OnDevice
 from numbanet.cuda.flat import COLUMNS, FIELDS, PARTS, Flat, Samples
-from numbanet.cuda.launch import ARRAYS, Launch, Shape
+from numbanet.cuda.launch import Launch, Shape
 from numbanet.cuda.runner import trained
 
 THREADS = 256  # of a multiprocessor at a time, as many as have 255 registers each
@@ -27,7 +27,7 @@ SUMS = 8192  # bytes of `numbanet.cuda.target.SUMS`
 SHARE = 0.5  # of the free memory, for the networks of one launch
 KNOWN = 32  # kernels that are kept
 ENTRY = """
-def launch({arrays}):
+{head}
     one = block()
     at = one * {columns}
     values = {values}
@@ -63,7 +63,7 @@ class ManyLaunch(Launch):
             "params": params, "states": request.call.states.size, "hyper": max(len(program.hyper), 1),
             "grads": max(2 * params, updates.scratch) if trains else 0, "backup": params if trains else 0,
         }  # fmt: skip
-        super().__init__(program, updates, shape, request.call.clip_norm)
+        super().__init__(program, updates, shape, request.call.clip_norm, request.runner.choice.samples)
         self.work = 0 if shape.near else self.elements
 
     def entry(self, clip_norm: float) -> str:
@@ -74,15 +74,11 @@ class ManyLaunch(Launch):
             for name, i in zip(PARTS, columns, strict=True)
         }
         return ENTRY.format(
-            arrays=", ".join(ARRAYS), columns=COLUMNS, clip=clip_norm, sums=target.SUMS,
-            values=target.SHARED if self.shape.near else "work",
+            head=self.head(0), columns=COLUMNS, clip=clip_norm, sums=intrinsics.SUMS,
+            values=intrinsics.SHARED if self.shape.near else "work",
             base="0" if self.shape.near else f"one * {self.elements}",
             plan=self.plan("at + "), **self.sizes, **parts,
         )  # fmt: skip
-
-    def start(self, networks: int, arrays: dict[str, Any]) -> None:
-        """Launch; arrays are the device's."""
-        target.launch(self.kernel, networks, self.shape.threads, self.bytes, [arrays[name] for name in ARRAYS])
 
 
 def shape(request: Request) -> Shape | None:
@@ -144,10 +140,11 @@ class Together:
         call, program, trains = request.call, request.program, trained(request.ops)
         if isinstance(call.inputs, OnDevice):
             return None
-        own = id(program), min(call.batch, len(call.inputs)), call.clip_norm, trains
+        samples = request.runner.choice.samples
+        own = id(program), min(call.batch, len(call.inputs)), call.clip_norm, trains, samples
         if own not in self._keys:
             how = shape(request)
-            self._keys[own] = program, None if how is None else (how, call.clip_norm, trains, _texts(request))
+            self._keys[own] = program, None if how is None else (how, call.clip_norm, trains, samples, _texts(request))
         return self._keys[own][1]
 
     def _chunks(self, requests: list[Request], members: list[int], how: Shape) -> list[list[int]]:
@@ -176,7 +173,7 @@ class Together:
         launch = _launches[key]
         flat = Flat(requests, launch)
         arrays, sizes, count = self._arrays(launch, flat), launch.sizes, len(requests)
-        launch.start(count, arrays)
+        launch.prepare(count, arrays)()
         results = flat.parts(arrays, "results")
         outputs = flat.parts(arrays, "outputs")
         tables = flat.parts(arrays, "table") if flat.spread else []
@@ -207,11 +204,13 @@ class Together:
             "hyper": target.send(np.array([r.program.hyper or [0.0] for r in flat.requests], dtype)),
         }
         none = NO_FLOATS[dtype]
+        runner = flat.requests[0].runner
         for name, own in (
             ("inputs", [c.inputs for c in calls]), ("targets", [c.targets for c in calls]),
             ("weights", [none if c.weights is None else c.weights for c in calls]),
         ):  # fmt: skip
-            arrays[name], starts = self._samples.on_device(own)
+            half = name == "inputs" and runner.choice.samples is not None
+            arrays[name], starts = self._samples.on_device(own, half, runner.graph.vocabulary)
             flat.place(name, [a.size for a in own], starts)
         for name, sizes, kind in (
             ("outputs", [0 if c.outputs is None else c.outputs.size for c in calls], dtype),

@@ -44,6 +44,7 @@ class DevicePredictor:
         call = Call(
             params, none, np.ones((1, 1), self.type), samples, none, None, outputs=out, batch=count  # type: ignore[arg-type]
         )
+        self._runner.forget()  # the user may have written into the same samples
         self._runner.run(*self._programs, NOTHING, call)
         if isinstance(samples, OnDevice):
             return shared(out.array, (count, *self.output_shape))

@@ -11,7 +11,7 @@ from numbanet.cpu.plan import Operations
 from numbanet.cpu.runner import NO_FLOATS, Call
 from numbanet.cpu.update_program import UpdateProgram
 from numbanet.cuda import blas, target
-from numbanet.cuda.arrays import OnDevice
+from numbanet.cuda.arrays import OnDevice, rounded
 from numbanet.cuda.driver import Plan
 from numbanet.cuda.gemm import Gemm
 from numbanet.cuda.launch import Launch, Shape
@@ -24,6 +24,7 @@ LANES = (128, 64, 32, 16, 8)  # of a block of lanes of its own
 WIDE = 128  # outputs of a dense layer above which it is too much for one block of threads
 LARGE = 1e9  # floating-point operations of a step above which a library's products are worth their launches
 EVALUATED = 8192  # samples that a library's products take at a time where nothing is trained
+RESIDENT = 4  # blocks a multiprocessor holds, about, where they need not wait for one another
 SLICES = 8  # gradients added up where all work together
 
 
@@ -36,12 +37,13 @@ def plan_of(launch: Launch | Gemm, ops: Operations, call: Call) -> Plan:
     """Integers of a launch."""
     samples = len(call.inputs)
     batch = min(call.batch, samples)
-    return Plan(
+    changing = dict(
         samples=samples, batch=batch, epochs=call.epochs, epoch=call.epoch, first=call.first, seed=call.seed,
         shuffle=int(call.shuffle and batch < samples), coefficients=call.table.shape[-1], spread=int(call.spread),
         trains=trained(ops), penalized=int(ops.penalties.size > 0), weighted=int(call.weights is not None),
-        keeps=int(call.outputs is not None), **launch.known,
+        keeps=int(call.outputs is not None),
     )  # fmt: skip
+    return Plan(**{**changing, **launch.known})
 
 
 class DeviceRunner:
@@ -73,6 +75,7 @@ class DeviceRunner:
         self.order = np.empty(0, np.int64)
         self._launches: dict[Any, Launch | Gemm] = {}
         self._device: dict[str, Any] = {}  # buffers there
+        self._copies: dict[str, np.ndarray] = {}  # of what is in some of them
         self._sent: dict[int, tuple[np.ndarray, Any]] = {}  # arrays of the user's, and where they are there
 
     def shape(self, program: DeviceProgram, batch: int, trains: bool) -> Shape:
@@ -96,7 +99,8 @@ class DeviceRunner:
         if lanes is None:
             fits = near or [8]
             lanes = next((n for n in fits if -(-batch // n) >= most), fits[-1])
-        blocks = choice.blocks or max(1, min(most, -(-batch // lanes)))
+        at_once = most if program.loss is not None else RESIDENT * most
+        blocks = choice.blocks or max(1, min(at_once, -(-batch // lanes)))
         return Shape(False, blocks, threads, lanes, blocks, lanes in near)
 
     def near(self, program: DeviceProgram) -> list[int]:
@@ -124,25 +128,28 @@ class DeviceRunner:
         shape = self.shape(program, batch, trains > 0)
         if shape.products and not trains and batch > EVALUATED:
             call, shape = replace(call, batch=EVALUATED), replace(shape, lanes=EVALUATED)
-        key = program, shape, call.clip_norm, ops.penalties.size > 0
+        inputs = self._inputs(call.inputs)
+        key = program, shape, call.clip_norm, ops.penalties.size > 0, inputs.dtype
         if key not in self._launches:
             kind = Gemm if shape.products else Launch
-            self._launches[key] = kind(program, updates, shape, call.clip_norm)
+            self._launches[key] = kind(program, updates, shape, call.clip_norm, str(inputs.dtype))
         launch = self._launches[key]
         outputs = call.outputs
         plan = plan_of(launch, ops, call)
         grads = max((shape.slices + 1) * size, updates.scratch) if trains else 0
         work = 0 if shape.near else launch.elements * (1 if shape.together else shape.blocks)
-        params, states = self._put("params", call.params), self._put("states", call.states)
-        table = self._put("table", call.table)
-        results = target.send(np.array([0.0] * call.epochs + [-1.0] + [0.0] * LOOP))
+        changes = trains > 1
+        params, states = self._put("params", call.params, changes), self._put("states", call.states, changes)
+        table = self._put("table", call.table, call.spread)
+        loop = np.array([0.0] * call.epochs + [-1.0] + [0.0] * LOOP)
+        results = self._put("results", loop, True) if shape.products else self._buffer("results", loop.size, "float64")
         order = self._buffer("order", 3 * samples, "int32")
         launch(
             plan,
             params=params, grads=self._buffer("grads", grads), states=states,
             hyper=self._put("hyper", np.array(program.hyper or [0.0], self.dtype)), work=self._buffer("work", work),
             table=table, backup=self._buffer("backup", size if trains > 1 else 0),
-            inputs=self._send(call.inputs), targets=self._send(call.targets),
+            inputs=inputs, targets=self._send(call.targets),
             weights=self._send(NO_FLOATS[self.dtype] if call.weights is None else call.weights),
             outputs=self._output(outputs), order=order,
             partial=self._buffer("partial", 3 * shape.blocks, "float64"), results=results,
@@ -152,13 +159,13 @@ class DeviceRunner:
             return np.empty(0), -1  # there are outputs alone, on the device
         found = target.fetch(results, call.epochs + 1)
         if trains > 1:
-            call.params[:] = target.fetch(params, size)
-            call.states[:] = target.fetch(states, call.states.size)
+            self._get("params", call.params)
+            self._get("states", call.states)
             self.buffers["backup"] = target.fetch(self._device["backup"], size)
         elif trains:
             self.buffers["grads"] = target.fetch(self._device["grads"], size)
         if call.spread:
-            call.table[:] = target.fetch(table, call.table.size).reshape(call.table.shape)
+            self._get("table", call.table)
         if outputs is not None:
             outputs[:] = target.fetch(self._device["outputs"], outputs.size).reshape(outputs.shape)
         self.order = target.fetch(order, samples).astype(np.int64)
@@ -176,17 +183,36 @@ class DeviceRunner:
             return outputs.flat
         return self._buffer("outputs", 0 if outputs is None else outputs.size)
 
-    def _put(self, name: str, array: np.ndarray) -> Any:
-        """A copy there of what may have changed here."""
-        self._device[name] = target.send(array)
+    def _put(self, name: str, array: np.ndarray, changes: bool = False) -> Any:
+        """A copy there, sent again if it differs; unless it ``changes`` there, it is known not to until then."""
+        flat, copy = np.ascontiguousarray(array).reshape(-1), self._copies.pop(name, None)
+        bits = f"u{flat.itemsize}"  # those of NaN are equal, too
+        if copy is None or not np.array_equal(copy.view(bits), flat.view(bits)):
+            copy = flat.copy()
+            if name in self._device and self._device[name].size == max(flat.size, 1):
+                target.resend(flat, self._device[name])
+            else:
+                self._device[name] = target.send(flat)
+        if not changes:
+            self._copies[name] = copy
         return self._device[name]
 
-    def _send(self, array: Any) -> Any:
+    def _get(self, name: str, array: np.ndarray) -> None:
+        """Copy back what a launch has changed."""
+        self._copies[name] = target.fetch(self._device[name], array.size)
+        array[:] = self._copies[name].reshape(array.shape)
+
+    def _inputs(self, samples: Any) -> Any:
+        """Samples there, as they are kept."""
+        if isinstance(samples, OnDevice):
+            return samples.flat
+        return self._send(samples, self.choice.samples or self.dtype)
+
+    def _send(self, array: np.ndarray, dtype: str | None = None) -> Any:
         """A copy there of what stays the same until `forget`."""
-        if isinstance(array, OnDevice):
-            return array.flat
         if id(array) not in self._sent:
-            self._sent[id(array)] = array, target.send(array)
+            own = array if dtype in (None, self.dtype) else rounded(array, self.graph.vocabulary)
+            self._sent[id(array)] = array, target.send(own)
         return self._sent[id(array)][1]
 
     def forget(self) -> None:

@@ -79,6 +79,11 @@ def _own() -> Any:
     return threading.current_thread()
 
 
+def array(pointer, size):  # type: ignore[no-untyped-def]
+    """What is given for an address, of which at least so much is there."""
+    return view(pointer, 0, pointer.size if size == 0 else size)
+
+
 def view(array, start, size):  # type: ignore[no-untyped-def]
     """``array[start : start + size]`` of an array of one axis."""
     if not 0 <= start <= start + size <= array.size:
@@ -165,12 +170,12 @@ def _memory(kind: str, size: int, dtype: Any) -> np.ndarray:
         return _own().launch.memory.setdefault((kind, block()), np.zeros(size, dtype))  # type: ignore[no-any-return]
 
 
-def shared(like):  # type: ignore[no-untyped-def]
-    """Memory of the block, as much as a launch may ask for, of an array's type."""
-    return _memory("shared", SHARED // like.itemsize, like.dtype)
+def shared(dtype):  # type: ignore[no-untyped-def]
+    """Memory of the block, as much as a launch may ask for."""
+    return _memory("shared", SHARED // np.dtype(dtype).itemsize, dtype)
 
 
-def sums(like):  # type: ignore[no-untyped-def]
+def sums():  # type: ignore[no-untyped-def]
     """Memory of the block for a number of each of up to 1,024 threads, in float64."""
     return _memory("sums", 1024, np.float64)
 

@@ -13,15 +13,15 @@ import numpy as np
 from numbanet.cuda.driver import (
     batch_of,
     begin_epoch,
-    block_sum,
     keep_outputs,
     lane_losses,
     load,
     step_key,
     use_gradients,
 )
+from numbanet.cuda.intrinsics import view
 from numbanet.cuda.slots import T, meet, projections
-from numbanet.cuda.target import view
+from numbanet.cuda.sums import block_sum
 
 DONE, LOST, MASS = 1, 2, 3  # after `failed`: steps of this call, and sums over those of the epoch
 LOOP = 3  # of them

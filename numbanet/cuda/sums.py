@@ -5,10 +5,54 @@ from __future__ import annotations
 import math
 
 from numbanet.cpu.normalize import INVERSE, MEAN, PRODUCT, SLOPE, VARIANCE
-from numbanet.cuda.slots import T, meet_part
-from numbanet.cuda.target import get, put
+from numbanet.cuda.intrinsics import get, meet_block, put
+from numbanet.cuda.slots import T, meet, meet_part
 
 FAN = 16  # numbers that a thread adds up before the threads meet again
+
+
+def block_sum(place, data, value):  # type: ignore[no-untyped-def]
+    """Sum of a number of each thread of a block, in a fixed order."""
+    data.sums[place.thread] = value
+    meet_block()
+    left = place.threads
+    while left > 1:
+        half = (left + 1) // 2
+        if place.thread < left - half:
+            data.sums[place.thread] += data.sums[place.thread + half]
+        left = half
+        meet_block()
+    total = data.sums[0]
+    meet_block()
+    return total
+
+
+def sum_slices(grads, i, size, slices):  # type: ignore[no-untyped-def]
+    """Sum of an element's slices, of which eight are under way at a time: memory is far."""
+    total, at = grads[i], i + size
+    for _ in range((slices - 1) // 8):
+        one = (get(grads, at) + get(grads, at + size)) + (get(grads, at + 2 * size) + get(grads, at + 3 * size))
+        at += 4 * size
+        two = (get(grads, at) + get(grads, at + size)) + (get(grads, at + 2 * size) + get(grads, at + 3 * size))
+        total, at = total + (one + two), at + 4 * size
+    for _ in range((slices - 1) % 8):
+        total, at = total + get(grads, at), at + size
+    return total
+
+
+def team_sum(place, data, section, value):  # type: ignore[no-untyped-def]
+    """Sum of a number of each thread of all blocks."""
+    own = block_sum(place, data, value)
+    if place.blocks == 1:
+        return own
+    at = section * place.blocks
+    if place.thread == 0:
+        data.partial[at + place.block] = own
+    meet()
+    value = 0.0
+    for i in range(place.thread, place.blocks, place.threads):
+        value += data.partial[at + i]
+    return block_sum(place, data, value)
 
 
 def fold(rank, size, work, at, rows, lanes):  # type: ignore[no-untyped-def]

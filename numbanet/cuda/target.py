@@ -1,18 +1,21 @@
-"""The one place that imports `numba.cuda`, and what kernels call there by the names they have on the CPU."""
+"""The one place that imports `numba.cuda`: what is there, memory, and launches."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 from numba import config, cuda, types
-from numba.core import cgutils
+from numba.core.errors import NumbaPerformanceWarning
 
 from numbanet.cuda import simulated
 
 SIMULATED = bool(config.ENABLE_CUDASIM)
+if not SIMULATED:
+    from numba.cuda.extending import intrinsic  # noqa: F401
+PLENTY = 48 << 10  # bytes that a block may share without being allowed to
 
 
 def why_not() -> str:
@@ -33,23 +36,16 @@ def description() -> str:
     return f"{name}, {card.MULTIPROCESSOR_COUNT} multiprocessors, compute capability {capability}"
 
 
-def names(dtype: str) -> dict[str, Any]:
-    """What a generated function needs for memory of a thread's own: ``cuda.local.array(size, T)``."""
-    if SIMULATED:
-        return {"cuda": cuda, "T": getattr(np, dtype), "shared": shared, "sums": sums}
-    return {"cuda": cuda, "T": getattr(types, dtype), "float64": types.float64}
-
-
-# Of float64 the simulator's root is one of float64, beside which a float32 does not make all a float32.
-root: Any = np.sqrt if SIMULATED else math.sqrt
-SHARED = "shared(params)" if SIMULATED else "cuda.shared.array(0, T)"  # as much as the launch has asked for
-SUMS = "sums(params)" if SIMULATED else "cuda.shared.array(1024, float64)"
-
-
 def send(array: np.ndarray) -> Any:
     """A copy on the device, as one axis."""
     flat = np.ascontiguousarray(array).reshape(-1)
     return cuda.to_device(flat if flat.size else np.zeros(1, flat.dtype))
+
+
+def resend(array: np.ndarray, there: Any) -> None:
+    """Replace a copy."""
+    if array.size:
+        there.copy_to_device(array)
 
 
 def empty(size: int, dtype: str) -> Any:
@@ -98,24 +94,73 @@ def free_bytes() -> int:
     return (1 << 30) if SIMULATED else int(cuda.current_context().get_memory_info().free)
 
 
-def launch(function: Any, blocks: int, threads: int, shared: int, arguments: list[Any]) -> None:
-    """Launch a kernel whose blocks share so many bytes on the chip."""
-    if SIMULATED:
-        simulated.Launch(function, blocks, threads, arguments).run()
-        return
-    if shared > 48 << 10:
-        from numba.cuda.cudadrv.driver import binding, driver
+class Kernel:
+    """A function that can be launched, and that takes the addresses of arrays.
 
-        compiled = function.compile(tuple(function.typeof_pyval(a) for a in arguments))
-        attribute = binding.CUfunction_attribute.CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES
-        handle = compiled._codelibrary.get_cufunc().handle
-        driver.cuKernelSetAttribute(attribute, shared, handle, cuda.get_current_device().id)
-    function[blocks, threads, 0, shared](*arguments)
+    An address costs a launch a tenth of what an array does.
 
+    Parameters
+    ----------
+    function : callable
+        The kernel.
+    kinds : sequence of str
+        Types of the arrays' elements.
+    threads : int
+        Of a block; registers must suffice for so many.
+    """
 
-def twin(name: str) -> Any:
-    """What stands for a function of `math`, or for ``max`` and ``min``, in a formula."""
-    return {"max": larger, "min": smaller}.get(name) or getattr(math, name)
+    def __init__(self, function: Callable[..., Any], kinds: Sequence[str], threads: int) -> None:
+        self.function, self.kinds, self.threads = function, tuple(kinds), threads
+        self._made: Any = None
+        self._shared = PLENTY
+
+    @property
+    def signature(self) -> Any:
+        """Numba's."""
+        return types.void(*(types.CPointer(getattr(types, kind)) for kind in self.kinds))
+
+    def prepare(self, blocks: int, shared: int, arrays: Sequence[Any]) -> Callable[[], None]:
+        """A launch on arrays, to be made as often as is wanted.
+
+        Parameters
+        ----------
+        blocks : int
+            Of threads.
+        shared : int
+            Bytes that the threads of a block share on the chip.
+        arrays : sequence of array
+            On the device.
+
+        Returns
+        -------
+        callable
+            Makes it, and does not wait for its end.
+
+        Raises
+        ------
+        ValueError
+            If blocks wait for one another and so many can't run at once.
+        """
+        if SIMULATED:
+            return lambda: simulated.Launch(self.function, blocks, self.threads, list(arrays)).run()
+        if self._made is None:
+            self._made = cuda.jit(self.signature, launch_bounds=self.threads)(self.function)
+        (made,) = self._made.overloads.values()
+        if shared > self._shared:
+            from numba.cuda.cudadrv.driver import binding, driver
+
+            attribute = binding.CUfunction_attribute.CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES
+            handle = made._codelibrary.get_cufunc().handle
+            driver.cuKernelSetAttribute(attribute, shared, handle, cuda.get_current_device().id)
+            self._shared = shared
+        most = made.max_cooperative_grid_blocks(self.threads, shared) if made.cooperative else blocks
+        if blocks > most:
+            raise ValueError(f"blocks wait for one another, and {most} at most run at once on this card; got {blocks}")
+        with warnings.catch_warnings():  # a few blocks are what a small network takes
+            warnings.simplefilter("ignore", NumbaPerformanceWarning)
+            ready = self._made[blocks, self.threads, 0, shared]
+        addresses = [array.__cuda_array_interface__["data"][0] for array in arrays]
+        return lambda: ready(*addresses)
 
 
 def device(function: Callable[..., Any]) -> Any:
@@ -139,207 +184,3 @@ def device(function: Callable[..., Any]) -> Any:
 def exported(function: Callable[..., Any]) -> Any:
     """A function that users' kernels can call."""
     return cuda.jit(device=True)(function)
-
-
-def kernel(function: Callable[..., Any], threads: int | None = None) -> Any:
-    """A function that can be launched, with so many threads a block if registers must suffice for them."""
-    return function if SIMULATED else cuda.jit(launch_bounds=threads)(function)
-
-
-@device
-def larger(x, y):  # type: ignore[no-untyped-def]
-    """The larger, or NaN if one is."""
-    return y if y > x or y != y else x
-
-
-@device
-def smaller(x, y):  # type: ignore[no-untyped-def]
-    """The smaller, or NaN if one is."""
-    return y if y < x or y != y else x
-
-
-@device
-def product(  # type: ignore[no-untyped-def]
-    address, a, ao, a_row, a_k, a_block, b, bo, b_k, b_block, b_strip,
-    c, co, c_row, c_strip, rows, depth, blocks, width, strips, accumulate, ahead,
-):  # fmt: skip
-    """C[rows, 1] (+)= A B for each of ``strips`` B and C: what stands for the call of a matrix product."""
-    for strip in range(strips):
-        for row in range(rows):
-            place = co + strip * c_strip + row * c_row
-            if not accumulate:
-                c[place] = 0
-            total = c[place]
-            for i in range(blocks):
-                left, right = ao + row * a_row + i * a_block, bo + strip * b_strip + i * b_block
-                for k in range(depth):
-                    total += a[left + k * a_k] * b[right + k * b_k]
-            c[place] = total
-
-
-if SIMULATED:
-    from numbanet.cuda.simulated import (
-        atomic_max,
-        block,
-        blocks,
-        fresh,
-        get,
-        grid,
-        lane,
-        meet_block,
-        meet_grid,
-        put,
-        put_word,
-        shared,
-        sums,
-        thread,
-        threads,
-        view,
-        words,
-    )  # fmt: skip
-else:
-    from llvmlite import ir
-    from numba.cuda.extending import intrinsic
-
-    @intrinsic
-    def fresh(typing, number):  # type: ignore[no-untyped-def]
-        """The same integer; what is made of it is made here.
-
-        Otherwise what each layer makes of a thread's number is made before the first epoch, and fills registers.
-        """
-
-        def codegen(context, builder, sig, args):  # type: ignore[no-untyped-def]
-            kind, bits = args[0].type, sig.args[0].bitwidth
-            letter = "l" if bits == 64 else "r"
-            text = f"mov.b{bits} $0, $1;"
-            return builder.asm(ir.FunctionType(kind, [kind]), text, f"={letter},{letter}", args, side_effect=True)
-
-        return number(number), codegen
-
-    def _slice(context: Any, builder: Any, sig: Any, args: Any, shape: list[Any], step: Any = None) -> Any:
-        """An array that borrows memory: a function on the device may not return what slicing makes."""
-        source = context.make_array(sig.args[0])(context, builder, args[0])
-        result = context.make_array(sig.return_type)(context, builder)
-        itemsize = context.get_constant(types.intp, sig.args[0].dtype.bitwidth // 8)
-        pitch = itemsize
-        if sig.args[0].layout != "C":
-            pitch = cgutils.unpack_tuple(builder, source.strides)[0]
-        start = builder.bitcast(source.data, cgutils.voidptr_t)
-        result.data = builder.bitcast(builder.gep(start, [builder.mul(args[1], pitch)]), source.data.type)
-        if step is not None:
-            pitch = builder.mul(pitch, step)
-        strides = [pitch] if len(shape) == 1 else [builder.mul(shape[1], pitch), pitch]
-        result.shape, result.strides = cgutils.pack_array(builder, shape), cgutils.pack_array(builder, strides)
-        result.itemsize = itemsize
-        result.nitems = shape[0] if len(shape) == 1 else builder.mul(shape[0], shape[1])
-        result.meminfo = cgutils.get_null_value(result.meminfo.type)
-        result.parent = cgutils.get_null_value(result.parent.type)
-        return result._getvalue()
-
-    @intrinsic
-    def view(typing, array, start, size):  # type: ignore[no-untyped-def]
-        """``array[start : start + size]`` of an array of one axis."""
-
-        def codegen(context, builder, sig, args):  # type: ignore[no-untyped-def]
-            return _slice(context, builder, sig, args, [args[2]])
-
-        return types.Array(array.dtype, 1, array.layout)(array, types.intp, types.intp), codegen
-
-    @intrinsic
-    def grid(typing, array, start, rows, columns):  # type: ignore[no-untyped-def]
-        """`view` as a matrix."""
-
-        def codegen(context, builder, sig, args):  # type: ignore[no-untyped-def]
-            return _slice(context, builder, sig, args, [args[2], args[3]])
-
-        return types.Array(array.dtype, 2, array.layout)(array, types.intp, types.intp, types.intp), codegen
-
-    @intrinsic
-    def get(typing, array, place):  # type: ignore[no-untyped-def]
-        """``array[place]`` of an array whose elements lie side by side; to Numba a negative index is another case."""
-
-        def codegen(context, builder, sig, args):  # type: ignore[no-untyped-def]
-            source = context.make_array(sig.args[0])(context, builder, args[0])
-            return builder.load(builder.gep(source.data, [args[1]]))
-
-        return array.dtype(array, types.intp), codegen
-
-    @intrinsic
-    def put(typing, array, place, value):  # type: ignore[no-untyped-def]
-        """``array[place] = value``, as `get`."""
-
-        def codegen(context, builder, sig, args):  # type: ignore[no-untyped-def]
-            source = context.make_array(sig.args[0])(context, builder, args[0])
-            builder.store(args[2], builder.gep(source.data, [args[1]]))
-
-        return types.void(array, types.intp, array.dtype), codegen
-
-    @intrinsic
-    def lane(typing, array, start, pitch):  # type: ignore[no-untyped-def]
-        """Every element that is ``pitch`` from the one before, from ``start`` on."""
-
-        def codegen(context, builder, sig, args):  # type: ignore[no-untyped-def]
-            source = context.make_array(sig.args[0])(context, builder, args[0])
-            return _slice(context, builder, sig, args, [source.nitems], args[2])
-
-        return types.Array(array.dtype, 1, "A")(array, types.intp, types.intp), codegen
-
-    @intrinsic
-    def words(typing, array, start, lanes):  # type: ignore[no-untyped-def]
-        """The first word of an element, as an array of one."""
-        kind = types.Array(types.uint32, 1, "C")
-
-        def codegen(context, builder, sig, args):  # type: ignore[no-untyped-def]
-            source = context.make_array(sig.args[0])(context, builder, args[0])
-            result = context.make_array(kind)(context, builder)
-            pitch = cgutils.unpack_tuple(builder, source.strides)[0]
-            start = builder.bitcast(source.data, cgutils.voidptr_t)
-            result.data = builder.bitcast(builder.gep(start, [builder.mul(args[1], pitch)]), result.data.type)
-            one, four = context.get_constant(types.intp, 1), context.get_constant(types.intp, 4)
-            result.shape, result.strides = cgutils.pack_array(builder, [one]), cgutils.pack_array(builder, [four])
-            result.itemsize, result.nitems = four, one
-            result.meminfo = cgutils.get_null_value(result.meminfo.type)
-            result.parent = cgutils.get_null_value(result.parent.type)
-            return result._getvalue()
-
-        return kind(array, types.intp, types.intp), codegen
-
-    @device
-    def put_word(array, place, word):  # type: ignore[no-untyped-def]
-        """Store a word where an element begins."""
-        words(array, place, 1)[0] = word
-
-    @device
-    def thread():  # type: ignore[no-untyped-def]
-        """Number of the thread in its block."""
-        return cuda.threadIdx.x
-
-    @device
-    def threads():  # type: ignore[no-untyped-def]
-        """Threads of a block."""
-        return cuda.blockDim.x
-
-    @device
-    def block():  # type: ignore[no-untyped-def]
-        """Number of the block in the grid."""
-        return cuda.blockIdx.x
-
-    @device
-    def blocks():  # type: ignore[no-untyped-def]
-        """Blocks of the grid."""
-        return cuda.gridDim.x
-
-    @device
-    def meet_block():  # type: ignore[no-untyped-def]
-        """Wait for the threads of the block."""
-        cuda.syncthreads()
-
-    @device
-    def meet_grid():  # type: ignore[no-untyped-def]
-        """Wait for all threads."""
-        cuda.cg.this_grid().sync()
-
-    @device
-    def atomic_max(array, place, value):  # type: ignore[no-untyped-def]
-        """Let an integer be at least a value."""
-        cuda.atomic.max(array, place, value)

@@ -45,7 +45,7 @@ def to_cuda_device(model: Sequential, *, inputs: Any = None, outputs: Any = None
     """
     if importlib.util.find_spec("numba_cuda") is None and not config.ENABLE_CUDASIM:
         raise ImportError("functions for CUDA need numba-cuda: pip install 'numbanet[cuda]'")
-    from numbanet.cuda import target
+    from numbanet.cuda import intrinsics, target
     from numbanet.cuda.bind import on_the_device
 
     graph = model.graph
@@ -53,7 +53,7 @@ def to_cuda_device(model: Sequential, *, inputs: Any = None, outputs: Any = None
     size = program.rows * np.dtype(model.dtype).itemsize
     if size > LOCAL:
         raise ValueError(f"the values of one sample take {size:,} bytes; a thread has at most {LOCAL:,}")
-    names = {"hyper": np.array(program.hyper or [0.0], model.dtype), **target.names(model.dtype)}
+    names = {"hyper": np.array(program.hyper or [0.0], model.dtype), **intrinsics.names(model.dtype)}
     text = f"""def predict(params, x, out):
     work = cuda.local.array({program.rows}, T)
     for i in range({graph.input.size}):
