@@ -164,3 +164,32 @@ def first_not(values: np.ndarray, good: Callable[[np.ndarray], np.ndarray]) -> t
         if not fine.all():
             return tuple(int(i) for i in np.unravel_index(start + int(fine.argmin()), values.shape))
     return None
+
+
+def place_of(index: tuple[int, ...]) -> str:
+    """Index of an element, in words."""
+    words = ("row", "column") if len(index) <= 2 else ()
+    return ", ".join(f"{w} {i}" for w, i in zip(words, index, strict=False)) if words else f"index {index}"
+
+
+def not_finite(found: Any, name: str, where: tuple[int, ...]) -> ValueError:
+    """The error that says where NaN or infinity was found."""
+    what = "NaN" if np.isnan(found) else "infinity"
+    return ValueError(f"{name} holds {what}, first at {place_of(where)} (counted from 0); expected finite numbers: "
+                      "drop or fill such values")
+
+
+def converted(array: np.ndarray, name: str, dtype: Any) -> np.ndarray:
+    """C-contiguous, aligned, of dtype and finite."""
+    values = array
+    if array.dtype != dtype or not array.flags.c_contiguous or not array.flags.aligned:
+        with np.errstate(over="ignore"):
+            values = np.require(array, dtype, ("C", "A"))
+    where = first_not(values, np.isfinite)
+    if where is None:
+        return values
+    found = array[where]
+    if np.isfinite(found):
+        raise ValueError(f"{name} holds {found:.6g} at {place_of(where)}, too large for {values.dtype}; rescale it or "
+                         "use dtype='float64'")
+    raise not_finite(found, name, where)

@@ -12,12 +12,13 @@ import numpy as np
 from numbanet._turns import Turns, finish
 from numbanet.backend import available_threads, new_engine, new_predictor
 from numbanet.checks import nonnegative_int, positive_int
-from numbanet.data import Targets, as_features, as_samples, as_targets, as_weights, on_host
+from numbanet.data import as_features, as_samples, on_host
 from numbanet.device import CUDA, chosen, on_gpu
 from numbanet.graph import Graph
 from numbanet.model import Sequential
 from numbanet.registry import get
 from numbanet.spec import Loss, Metric, Optimizer, Regularizer
+from numbanet.targets import Targets, as_targets, as_weights
 
 
 class Objective:

@@ -18,13 +18,13 @@ from numbanet.backend import new_predictor
 from numbanet.callbacks import Callback
 from numbanet.checkpoint import recall
 from numbanet.checks import positive_float, positive_int
-from numbanet.data import Targets
 from numbanet.device import CUDA
 from numbanet.graph import Graph
 from numbanet.history import History
 from numbanet.model import Sequential
 from numbanet.resumable import Resumable
 from numbanet.spec import Loss, Metric, Optimizer, Regularizer
+from numbanet.targets import Targets
 
 RESTLESS = ("batch_normalize", "dropout", "gaussian_noise")  # kinds of nodes that are others in training
 CALL = 0.2  # seconds that one compiled call should last where nothing happens between epochs

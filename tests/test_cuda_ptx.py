@@ -55,7 +55,8 @@ class EveryOptimizer(UpdateProgram):
 
 
 def write(
-    layers, input_shape, shape, *, dtype="float32", loss=True, train=True, clip=1.0, classes=False, every=(), samples=None
+    layers, input_shape, shape, *, dtype="float32", loss=True, train=True, clip=1.0, classes=False, every=(),
+    samples=None,
 ):
     graph = nn.Sequential(layers, input_shape=input_shape).graph
     loss = get("loss", "softmax_cross_entropy") if loss else None

@@ -19,8 +19,9 @@ from numbanet.checks import (
     positive_float,
     positive_int,
 )
-from numbanet.data import as_features, as_targets, as_weights
+from numbanet.data import as_features
 from numbanet.spec import Loss
+from numbanet.targets import as_targets, as_weights
 
 FLOATS = [np.float32, np.float64]
 

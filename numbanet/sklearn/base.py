@@ -14,7 +14,6 @@ from sklearn.utils.validation import _check_sample_weight, validate_data
 
 from numbanet.builtins import L2
 from numbanet.callbacks import Callback
-from numbanet.data import Targets, as_targets
 from numbanet.model import Sequential
 from numbanet.registry import get
 from numbanet.sklearn import formulas
@@ -23,6 +22,7 @@ from numbanet.sklearn.solvers import NOT_FINITE, CheckedTrainer, Progress, Sampl
 from numbanet.sklearn.threads import thread_limit
 from numbanet.sklearn.watching import CallbackSupportMixin, Watched, watched, with_callbacks
 from numbanet.spec import Optimizer, Regularizer
+from numbanet.targets import Targets, as_targets
 
 
 def keep(estimator: Any, arguments: dict[str, Any]) -> None:

@@ -12,11 +12,11 @@ from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import _check_partial_fit_first_call, type_of_target, unique_labels
 
-from numbanet.data import Targets
 from numbanet.registry import get
 from numbanet.sklearn import formulas
 from numbanet.sklearn.base import Training
 from numbanet.spec import Loss
+from numbanet.targets import Targets
 
 PROBABILITIES = ("logistic", "sigmoid", "softmax")
 

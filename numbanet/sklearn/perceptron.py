@@ -14,7 +14,6 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.multiclass import _check_partial_fit_first_call
 
 from numbanet.builtins import L1, L2, SGD, ElasticNet
-from numbanet.data import Targets
 from numbanet.layers import Dense, Layer
 from numbanet.sklearn import formulas
 from numbanet.sklearn.base import keep
@@ -22,6 +21,7 @@ from numbanet.sklearn.classifier import Classifier
 from numbanet.sklearn.constraints import CLASS_WEIGHT, SCIKIT_LEARN
 from numbanet.sklearn.solvers import CheckedTrainer
 from numbanet.spec import Loss, Optimizer, Regularizer
+from numbanet.targets import Targets
 
 COMMON = ("alpha", "shuffle", "random_state", "verbose", "warm_start", "early_stopping")
 

@@ -10,12 +10,12 @@ from sklearn.metrics import r2_score
 from sklearn.utils import column_or_1d
 from sklearn.utils.metaestimators import available_if
 
-from numbanet.data import Targets
 from numbanet.registry import get
 from numbanet.sklearn import formulas
 from numbanet.sklearn.base import Training
 from numbanet.sklearn.classifier import stochastic
 from numbanet.spec import Loss
+from numbanet.targets import Targets
 
 
 class Regressor(RegressorMixin, Training):

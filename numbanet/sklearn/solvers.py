@@ -13,8 +13,8 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.optimize import _check_optimize_result
 
 from numbanet.callbacks import Callback, Logs
-from numbanet.data import Targets
 from numbanet.sklearn.watching import Watched
+from numbanet.targets import Targets
 from numbanet.trainer import Trainer
 
 NOT_FINITE = (
