@@ -29,9 +29,11 @@ def run(*arguments, environment=os.environ, **variables):
 
 
 @compiled
-@pytest.mark.parametrize("group", ["models", "formulas", "data", "trainers"])
-def test_agrees_with_the_cpu(group):
-    done = run(str(HERE / "simulated.py"), group, NUMBA_ENABLE_CUDASIM="1")
+@pytest.mark.parametrize(("file", "group"), [
+    ("engines", "models"), ("engines", "formulas"), ("engines", "data"), ("trainers", "trainers"),
+])  # fmt: skip
+def test_agrees_with_the_cpu(file, group):
+    done = run(str(HERE / f"simulated_{file}.py"), group, NUMBA_ENABLE_CUDASIM="1")
     assert done.stdout.endswith("\nall agree\n"), done.stdout + done.stderr
     assert done.returncode == 0
 
@@ -43,7 +45,7 @@ def test_plugins_agree_with_the_cpu(tmp_path):
         site = tmp_path / name
         found.append(packages.install(packages.PLUGINS / name, site)["PYTHONPATH"])
     done = run(
-        str(HERE / "simulated.py"), "plugins", NUMBA_ENABLE_CUDASIM="1",
+        str(HERE / "simulated_trainers.py"), "plugins", NUMBA_ENABLE_CUDASIM="1",
         environment={**os.environ, "PYTHONPATH": os.pathsep.join(found)},
     )  # fmt: skip
     assert done.stdout.endswith("\nall agree\n"), done.stdout + done.stderr
