@@ -1,5 +1,6 @@
 """What the engine computes in simulation: ``NUMBA_ENABLE_CUDASIM=1 python simulated_engines.py GROUP``."""
 
+from unittest import mock
 
 import naive
 import numpy as np
@@ -10,7 +11,7 @@ from test_export import MODELS, drawn
 import numbanet as nn
 from numbanet.cpu import random
 from numbanet.cuda import intrinsics as own
-from numbanet.cuda import target
+from numbanet.cuda import program, target
 from numbanet.registry import get, names
 
 
@@ -27,6 +28,13 @@ def models():
                     both.train(epochs=1)
                     both.gradient()
                     both.evaluate()
+
+
+    with Check("weights that threads add up over lanes themselves") as case, mock.patch.object(program, "MANY", 1):
+        for choice in PATHS.values():
+            both = Both(case, *drawn("convolution", "float64"), choice, batch=3)
+            both.train()
+            both.gradient()
 
 
 def formulas():

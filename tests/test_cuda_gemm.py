@@ -18,6 +18,7 @@ import numbanet as nn
 from numbanet.cpu.engine import Engine
 from numbanet.cuda import runner
 from numbanet.cuda.engine import DeviceEngine
+from numbanet.cuda.shape import Shape
 from numbanet.registry import get
 from test_export import drawn
 
@@ -115,7 +116,7 @@ from types import SimpleNamespace
 import numbanet as nn
 from numbanet.cuda import blas, target
 from numbanet.cuda.program import programs
-from numbanet.cuda.runner import DeviceRunner
+from numbanet.cuda.shape import roomy, shape_of
 from numbanet.device import chosen
 from numbanet.registry import get
 
@@ -123,13 +124,16 @@ def shape(layers, size, batch, **choice):
     graph = nn.Sequential(layers, input_shape=size).graph
     loss, optimizer = get("loss", "mean_squared_error"), get("optimizer", "sgd")
     program, _ = programs(graph, "float32", loss, False, True, optimizer, None)
-    return DeviceRunner(graph, "float32", nn.CUDA(**choice)).shape(program, batch, True)
+    return shape_of(nn.CUDA(**choice), program, batch, True)
 
 wide = [nn.Dense(512, "relu"), nn.Dense(512, "relu"), nn.Dense(10)], 784
 assert shape(*wide, 4096).products
 assert not shape(*wide, 32).products and shape(*wide, 32).together
 assert shape(*wide, 32, path="gemm").products
 assert not shape(*wide, 4096, path="direct").products
+assert [roomy(n) for n in (1, 32, 33, 128, 129, 1024, 1025, 1100, 1281)] == [
+    32, 32, 64, 128, 160, 1024, 1280, 1280, 1536
+]
 small = shape([nn.Dense(64), nn.Dense(10)], 64, 4096)
 assert not small.products and not small.together
 
@@ -154,7 +158,6 @@ import numba.cuda.dispatcher
 from numba import cuda
 
 from numbanet.cuda.gemm import Gemm
-from numbanet.cuda.launch import Shape
 from numbanet.cuda.program import programs
 from numbanet.registry import get
 from test_export import drawn

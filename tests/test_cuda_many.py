@@ -200,10 +200,10 @@ import numbanet as nn
 from numbanet._turns import Request
 from numbanet.cpu.plan import Operations
 from numbanet.cpu.runner import Call
-from numbanet.cuda.launch import Shape
 from numbanet.cuda.many import ManyLaunch
 from numbanet.cuda.program import programs
 from numbanet.cuda.runner import DeviceRunner
+from numbanet.cuda.shape import Shape
 from numbanet.registry import get
 
 class Device:

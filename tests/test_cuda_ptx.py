@@ -34,7 +34,8 @@ from numba import cuda
 import numbanet as nn
 from numbanet.cpu.update_program import UpdateProgram
 from numbanet.cuda import program as module
-from numbanet.cuda.launch import Launch, Shape
+from numbanet.cuda.launch import Launch
+from numbanet.cuda.shape import Shape
 from numbanet.registry import get, names
 
 
@@ -155,3 +156,60 @@ def test_no_memory_of_a_threads_own(name, tmp_path):
         found = {what: int(count) for count, what in re.findall(r"(\d+) bytes (stack frame|spill \w+|lmem)", entry)}
         assert found == {"stack frame": 0, "spill stores": 0, "spill loads": 0}, said
         assert int(re.search(r"Used (\d+) registers", entry)[1]) <= 255, said
+
+
+LINK = """
+import struct
+from unittest import mock
+
+import numba.cuda.dispatcher
+from numba import cuda
+
+import numbanet as nn
+from numbanet.cuda.launch import Launch
+from numbanet.cuda.program import programs
+from numbanet.cuda.shape import Shape
+from numbanet.registry import get
+
+
+class Device:
+    compute_capability, id = (9, 0), 0
+
+
+def registers(cubin):
+    (table,), (size, count) = struct.unpack_from("<Q", cubin, 0x28), struct.unpack_from("<HH", cubin, 0x3A)
+    sections = [struct.unpack_from("<IIQQQQIIQQ", cubin, table + i * size) for i in range(count)]
+    (names,) = struct.unpack_from("<H", cubin, 0x3E)
+    at = sections[names][4]
+    found = [s[7] >> 24 for s in sections if cubin[at + s[0] :].startswith(b".text.")]
+    assert found, "no kernel"
+    return max(found)
+
+
+numba.cuda.dispatcher._Kernel.bind = lambda self: None
+context = type("Context", (), {"device": Device})
+with (
+    mock.patch.object(numba.cuda.dispatcher, "get_current_device", lambda: Device),
+    mock.patch("numba.cuda.codegen.devices.get_context", lambda: context),
+):
+    graph = nn.Sequential([nn.Dense(64, "relu"), nn.Dense(64, "relu"), nn.Dense(10)], input_shape=64).graph
+    for loss, shape, waits in (
+        ("softmax_cross_entropy", Shape(False, 132, 256, 32, 132, True), True),
+        ("softmax_cross_entropy", Shape(True, 132, 256, 128, 8, False), True),
+        ("softmax_cross_entropy", Shape(False, 1, 256, 32, 1, True), False),
+        (None, Shape(False, 528, 256, 128, 528, True), False),
+    ):
+        parts = (get("loss", loss), False, True, get("optimizer", "adam")) if loss else (None, False, False, None)
+        kernel = Launch(*programs(graph, "float32", *parts, None), shape.text, 0.0).kernel
+        (made,) = cuda.jit(kernel.signature, launch_bounds=kernel.threads)(kernel.function).overloads.values()
+        assert made.cooperative == waits, (loss, shape, "is launched as one that waits for the grid")
+        cubin = made._codelibrary.get_cubin(cc=(9, 0, "a"))
+        assert registers(getattr(cubin, "code", cubin)) * kernel.threads <= 65536, (loss, shape)
+print("linked")
+"""
+
+
+def test_linked_as_for_a_card():
+    """Only kernels that wait for the grid are launched so, of which all blocks must fit at once."""
+    done = subprocess.run([sys.executable, "-c", LINK], capture_output=True, text=True, check=False)
+    assert done.stdout == "linked\n", done.stderr

@@ -21,8 +21,9 @@ import numba.cuda.dispatcher
 from numba import cuda
 
 import numbanet as nn
-from numbanet.cuda.launch import Launch, Shape
+from numbanet.cuda.launch import Launch
 from numbanet.cuda.program import programs
+from numbanet.cuda.shape import Shape
 from numbanet.registry import get
 
 

@@ -88,8 +88,24 @@ def shared(array: Any, shape: tuple[int, ...]) -> Any:
         with contextlib.suppress(ImportError):
             import cupy
 
+            stream = cupy.cuda.get_current_stream()
+            if stream.ptr:  # it need not wait for the default stream, on which the kernel is
+                done = cupy.cuda.Event(disable_timing=True)
+                done.record(cupy.cuda.Stream.null)
+                stream.wait_event(done)
             return cupy.asarray(view)
     return view
+
+
+def output(size: int, dtype: str) -> OnDevice:
+    """Memory for an array as the user gets it: of CuPy's pool, which allocates nothing most of the time, or Numba's."""
+    if not target.SIMULATED:
+        with contextlib.suppress(ImportError):
+            import cupy
+
+            with cupy.cuda.Device(target.card()), cupy.cuda.Stream.null:
+                return OnDevice(cupy.empty(size, dtype))
+    return OnDevice(target.empty(size, dtype))
 
 
 @cache

@@ -69,7 +69,7 @@ class Plan(NamedTuple):
     shuffle: int
     lanes: int
     coefficients: int
-    slices: int  # gradients that are added up
+    slices: int  # gradients that are added up where all work together; otherwise each block has one
     shared: int  # whether all work on one block of lanes
     spread: int  # whether penalties are divided by the weight of each batch
     trains: int  # 0 evaluates, 1 makes the gradient, 2 uses it
@@ -170,12 +170,13 @@ def use_gradients(place, plan, memory, data, step, clip_norm):  # type: ignore[n
     size = memory.params.size
     rank, count = place.block * place.threads + place.thread, place.blocks * place.threads
     penalty = squares = 0.0
+    slices = plan.slices if plan.shared else place.blocks
     for i in range(rank, size, count):
-        memory.grads[i] = sum_slices(memory.grads, i, size, plan.slices)
+        memory.grads[i] = sum_slices(memory.grads, i, size, slices)
         if plan.penalized:
-            memory.grads[plan.slices * size + i] = 0
-            penalties(memory.params, memory.grads, plan.slices * size + i, memory.states, memory.hyper, step, i)
-            penalty += memory.grads[plan.slices * size + i]
+            memory.grads[slices * size + i] = 0
+            penalties(memory.params, memory.grads, slices * size + i, memory.states, memory.hyper, step, i)
+            penalty += memory.grads[slices * size + i]
         transforms(memory.params, memory.grads, i, memory.states, memory.hyper, step, i)
         if plan.trains > 1:
             clips(memory.params, memory.grads, i, memory.states, memory.hyper, step, i)
@@ -243,7 +244,8 @@ def one_step(place, plan, memory, data, start, count, share, key):  # type: igno
             memory.grads[place.block * memory.params.size + i] = 0
     if plan.target > 0:  # there is a loss
         lost = block_sum(place, data, lost) if plan.shared else team_sum(place, data, 0, lost)
-        meet()
+        if plan.trains == 0:  # nobody meets in between before the next sum
+            meet()
     return lost
 
 

@@ -21,8 +21,9 @@ from numbanet.cuda import intrinsics, target
 from numbanet.cuda.bind import Namespace
 from numbanet.cuda.blas import Products
 from numbanet.cuda.driver import Plan
-from numbanet.cuda.launch import ARRAYS, Shape, head, kinds, known_of, written
+from numbanet.cuda.launch import ARRAYS, head, kinds, known_of, written
 from numbanet.cuda.program import DeviceProgram
+from numbanet.cuda.shape import Shape
 from numbanet.cuda.text import Writer
 
 ENTRY = """
@@ -230,7 +231,7 @@ class Gemm:
 
     # -- launches -----------------------------------------------------------------------
 
-    def __call__(self, plan: Plan, **arrays: Any) -> None:
+    def run(self, plan: Plan, blocks: int, arrays: dict[str, Any]) -> None:
         """Go through the plan; arrays are the device's."""
         self.products = products = self.products or Products()
         begin, finish = self.begin.prepare(arrays), self.finish.prepare(arrays)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -13,6 +12,7 @@ from numbanet.cuda import intrinsics, target
 from numbanet.cuda.bind import Namespace
 from numbanet.cuda.driver import Plan
 from numbanet.cuda.program import DeviceProgram
+from numbanet.cuda.shape import Shape
 from numbanet.cuda.text import Writer
 
 ARRAYS = (
@@ -20,6 +20,8 @@ ARRAYS = (
     "partial", "results", "numbers",
 )  # fmt: skip
 KINDS = {"order": "int32", "partial": "float64", "results": "float64", "numbers": "int64"}  # others: the working type
+KNOWN = 64  # kernels that are kept
+_made: dict[Any, Any] = {}
 PREDICTS = "params", "hyper", "work", "inputs", "outputs", "results", "numbers"  # all that a forward pass touches
 STANDS = {"order": "numbers", "partial": "results"}  # for arrays that are not touched; for others: the parameters
 ENTRY = """
@@ -27,42 +29,13 @@ ENTRY = """
     values = {values}
     scores = {sums}
     place = Place(
-        thread(), threads(), block(), blocks(), {rank}, {size}, {base}
+        thread(), threads(), block(), {blocks}, {rank}, {size}, {base}
     )
     memory = Memory(params, grads, states, hyper, values, table, backup)
     data = Data(inputs, targets, weights, outputs, order, partial, results, scores)
     plan = Plan({plan})
     train(place, plan, memory, data, {clip!r})
 """
-
-
-@dataclass(frozen=True)
-class Shape:
-    """How a launch shares the work.
-
-    Attributes
-    ----------
-    together : bool
-        Whether all blocks of threads work on one block of lanes, the batch; otherwise each has its own.
-    blocks, threads : int
-        Of the grid, and of a block.
-    lanes : int
-        Of a block of lanes.
-    slices : int
-        Gradients that are added up.
-    near : bool
-        Whether a block of lanes lies in the memory that its threads share on the chip.
-    products : bool
-        Whether a library multiplies matrices between launches.
-    """
-
-    together: bool
-    blocks: int
-    threads: int
-    lanes: int
-    slices: int
-    near: bool
-    products: bool = False
 
 
 def known_of(program: DeviceProgram, shape: Shape) -> dict[str, int]:
@@ -109,7 +82,7 @@ class Launch:
     program, updates : DeviceProgram, UpdateProgram
         What a step computes.
     shape : Shape
-        How the work is shared.
+        How the work is shared; of it the kernel is that of `Shape.text`.
     clip_norm : float
         Largest norm of the gradient, or 0.
     samples : str, optional
@@ -127,7 +100,8 @@ class Launch:
         self, program: DeviceProgram, updates: UpdateProgram, shape: Shape, clip_norm: float, samples: str | None = None
     ) -> None:
         self.shape, self.dtype, self.size = shape, program.dtype, program.graph.size
-        everyone = intrinsics.meet_grid if shape.blocks > 1 else intrinsics.meet_block
+        apart = not shape.together and program.loss is None  # blocks that have nothing to say to one another
+        everyone = intrinsics.meet_block if shape.blocks == 1 or apart else intrinsics.meet_grid
         part = everyone if shape.together else intrinsics.meet_block
         self.space = space = Namespace(**intrinsics.names(program.dtype), meet=everyone, meet_part=part)
         workers = shape.threads * (shape.blocks if shape.together else 1)
@@ -158,6 +132,7 @@ class Launch:
         return ENTRY.format(
             head=self.head(self.size), clip=clip_norm, plan=self.plan(""),
             values=intrinsics.SHARED if shape.near else "work", sums=intrinsics.SUMS,
+            blocks="blocks()" if shape.blocks > 1 else "1",
             rank="block() * threads() + thread()" if shape.together else "thread()",
             size="blocks() * threads()" if shape.together else "threads()",
             base="0" if shape.together or shape.near else f"block() * {self.elements}",
@@ -167,6 +142,31 @@ class Launch:
         """A launch on arrays of the device's, one of which is the plan's numbers."""
         return self.kernel.prepare(blocks, self.bytes, [arrays[name] for name in self.arrays])
 
-    def __call__(self, plan: Plan, **arrays: Any) -> None:
+    def run(self, plan: Plan, blocks: int, arrays: dict[str, Any]) -> None:
         """Launch."""
-        self.prepare(self.shape.blocks, arrays)()
+        self.prepare(blocks, arrays)()
+
+
+def text_of(program: DeviceProgram, updates: UpdateProgram) -> Any:
+    """Equal where the text of the kernels is, and the size of what they work on."""
+    graph = program.graph
+    tables = (
+        program.passes, program.gradients, updates.slopes, updates.clips, updates.masks, updates.penalties,
+        updates.updates, updates.projections,
+    )  # fmt: skip
+    texts = tuple((tuple(t.kernels), tuple(map(tuple, t.rows))) for t in tables)
+    places = (
+        program.place(graph.input), program.target_row, program.weight_row, program.total_row, program.output_row,
+        program.key_row, program.target_columns, program.rows, program.tail,
+    )  # fmt: skip
+    sizes = graph.size, graph.input.size, graph.output.size, len(program.hyper), updates.scratch
+    return program.dtype, program.loss is None, program.train, texts, tuple(program.sums), places, sizes
+
+
+def kept(key: Any, make: Callable[[], Any]) -> Any:
+    """What has been made for a key, by any trainer of this process."""
+    if key not in _made:
+        while len(_made) >= KNOWN:
+            _made.pop(next(iter(_made)), None)
+        _made[key] = make()
+    return _made[key]

@@ -18,14 +18,14 @@ from numbanet.cpu.runner import NO_FLOATS
 from numbanet.cuda import intrinsics, target
 from numbanet.cuda.arrays import OnDevice
 from numbanet.cuda.flat import COLUMNS, FIELDS, PARTS, Flat, Samples
-from numbanet.cuda.launch import Launch, Shape
+from numbanet.cuda.launch import Launch, kept, text_of
 from numbanet.cuda.runner import trained
+from numbanet.cuda.shape import FAR, Shape, lanes_near, shape_of
 
 THREADS = 256  # of a multiprocessor at a time, as many as have 255 registers each
 WARP = 32
 SUMS = 8192  # bytes of `numbanet.cuda.target.SUMS`
 SHARE = 0.5  # of the free memory, for the networks of one launch
-KNOWN = 32  # kernels that are kept
 ENTRY = """
 {head}
     one = block()
@@ -42,7 +42,6 @@ ENTRY = """
     plan = Plan({plan})
     train(place, plan, memory, data, {clip!r})
 """
-_launches: dict[Any, ManyLaunch] = {}
 
 
 class ManyLaunch(Launch):
@@ -83,15 +82,15 @@ class ManyLaunch(Launch):
 
 def shape(request: Request) -> Shape | None:
     """How one block would share the work, or None where a network takes more than a block."""
-    runner, program, choice = request.runner, request.program, request.runner.choice
+    program, choice = request.program, request.runner.choice
     if choice.path == "direct" or (choice.blocks or 1) > 1 or len(program.stages) > 2:
         return None
     batch = min(request.call.batch, len(request.call.inputs))
-    alone = runner.shape(program, batch, True)
+    alone = shape_of(choice, program, batch, True)
     if alone.together:
         return None
-    near = runner.near(program)
-    lanes = choice.lanes or next((n for n in reversed(near) if n >= batch), near[0] if near else 8)
+    near = lanes_near(program)
+    lanes = choice.lanes or next((n for n in reversed(near) if n >= batch), near[0] if near else FAR[0])
     itemsize, threads = np.dtype(program.dtype).itemsize, choice.threads
     if threads is None:  # small networks are many on a multiprocessor, and wait little for their own threads
         most = target.shared_bytes() // (SUMS + (program.rows * lanes + program.tail) * itemsize)
@@ -144,7 +143,9 @@ class Together:
         own = id(program), min(call.batch, len(call.inputs)), call.clip_norm, trains, samples
         if own not in self._keys:
             how = shape(request)
-            self._keys[own] = program, None if how is None else (how, call.clip_norm, trains, samples, _texts(request))
+            self._keys[own] = program, None if how is None else (
+                how, call.clip_norm, trains, samples, call.states.size, text_of(program, request.updates)
+            )
         return self._keys[own][1]
 
     def _chunks(self, requests: list[Request], members: list[int], how: Shape) -> list[list[int]]:
@@ -166,11 +167,7 @@ class Together:
 
     def _launch(self, requests: list[Request], key: Any) -> list[Any]:
         """Answers of one launch."""
-        if key not in _launches:
-            while len(_launches) >= KNOWN:
-                _launches.pop(next(iter(_launches)))
-            _launches[key] = ManyLaunch(requests[0], key[0])
-        launch = _launches[key]
+        launch = kept((ManyLaunch, key), lambda: ManyLaunch(requests[0], key[0]))
         flat = Flat(requests, launch)
         arrays, sizes, count = self._arrays(launch, flat), launch.sizes, len(requests)
         launch.prepare(count, arrays)()
@@ -233,24 +230,6 @@ class Together:
             self._buffers.pop((name, dtype), None)
             self._buffers[name, dtype] = target.empty(max(size, 1), dtype)
         return self._buffers[name, dtype]
-
-
-def _texts(request: Request) -> Any:
-    """Equal where the text of the kernels is, and the size of what they work on."""
-    program, updates, graph = request.program, request.updates, request.runner.graph
-    tables = (
-        program.passes, program.gradients, updates.slopes, updates.clips, updates.masks, updates.penalties,
-        updates.updates, updates.projections,
-    )  # fmt: skip
-    texts = tuple((tuple(t.kernels), tuple(map(tuple, t.rows))) for t in tables)
-    places = (
-        program.place(graph.input), program.target_row, program.weight_row, program.total_row, program.output_row,
-        program.key_row, program.target_columns,
-    )  # fmt: skip
-    sizes = (
-        graph.size, graph.input.size, graph.output.size, request.call.states.size, len(program.hyper), updates.scratch,
-    )  # fmt: skip
-    return program.dtype, texts, places, sizes
 
 
 def _bytes(request: Request, how: Shape) -> int:

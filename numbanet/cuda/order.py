@@ -53,8 +53,7 @@ def shuffle(place, data, n, seed, epoch):  # type: ignore[no-untyped-def]
                     data.order[done + i] = 1
                 else:
                     mine += 1.0
-        left = team_sum(place, data, 0, mine)
-        meet()
+        left = team_sum(place, data, 0, mine)  # after which nobody looks at claims
         for i in range(rank, n, size):
             data.order[claims + i] = 0
         meet()

@@ -9,7 +9,7 @@ import numpy as np
 from numbanet.cpu.plan import Operations
 from numbanet.cpu.runner import Call
 from numbanet.cuda import target
-from numbanet.cuda.arrays import OnDevice, shared
+from numbanet.cuda.arrays import OnDevice, output, shared
 from numbanet.cuda.program import programs
 from numbanet.cuda.runner import DeviceRunner
 from numbanet.graph import Graph
@@ -39,7 +39,7 @@ class DevicePredictor:
     def __call__(self, params: np.ndarray, samples: Any) -> Any:
         """Outputs of samples of the right type and shape, where the samples are."""
         count, size = len(samples), self.graph.output.size
-        out = OnDevice(target.empty(count * size, str(self.type)))
+        out = output(count * size, str(self.type))
         none = np.empty(0, self.type)
         call = Call(
             params, none, np.ones((1, 1), self.type), samples, none, None, outputs=out, batch=count  # type: ignore[arg-type]

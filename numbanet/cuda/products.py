@@ -105,10 +105,21 @@ def backward_{rows}_{lanes}(
 {_store(rows, lanes, "channel", "place", "channels")}"""
 
 
-def gradient(rows: int, columns: int) -> str:
-    """dW (+)= x dz' over slices of the lanes, each into a gradient of its own; ``gradient_<rows>_<columns>``.
+def _taps(rows: int) -> str:
+    """Where a tile's rows are read, from the corner of a window on."""
+    return "".join(
+        f"        k = min(row + {i}, rows - 1)\n"
+        f"        x{i} = (k // (wide * channels) * gap_down * width + k // channels % wide * gap_right) * channels"
+        " + k % channels\n"
+        for i in range(rows)
+    )
 
-    Threads begin at lanes of their own, and so at other banks of the memory that they share.
+
+def gradient(rows: int, columns: int) -> str:
+    """dW (+)= sums of x dz' over positions and slices of the lanes, each into a gradient of its own.
+
+    ``gradient_<rows>_<columns>``; a dense layer has one position. Threads begin at lanes of their own, and so at other
+    banks of the memory that they share.
     """
     stores = ""
     for i in range(rows):
@@ -119,21 +130,24 @@ def gradient(rows: int, columns: int) -> str:
             stores += f"                put(grads, {place}, c{i}_{j} + get(grads, {place}) if adds else c{i}_{j})\n"
     return f"""
 def gradient_{rows}_{columns}(
-    rank, size, grads, slices, pitch, adds, work, base, lanes, weights, rows, units, x, dz
+    rank, size, grads, slices, pitch, adds, work, base, lanes, weights, rows, units, x, dz, width, channels, high, wide,
+    down, right, gap_down, gap_right, lines, columns,
 ):
-    tall, wide = (rows + {rows - 1}) // {rows}, (units + {columns - 1}) // {columns}
-    for t in range(rank, tall * wide * slices, size):
-        unit, row, part = t % wide * {columns}, t // wide % tall * {rows}, t // (wide * tall)
+    tall, broad = (rows + {rows - 1}) // {rows}, (units + {columns - 1}) // {columns}
+    for t in range(rank, tall * broad * slices, size):
+        unit, row, part = t % broad * {columns}, t // broad % tall * {rows}, t // (broad * tall)
         first, last = lanes * part // slices, lanes * (part + 1) // slices
-{each(rows, "x# = base + (x + min(row + #, rows - 1)) * lanes", 8)}\
-{each(columns, "z# = base + (dz + min(unit + #, units - 1)) * lanes", 8)}\
-{_clear(rows, columns)}\
-        lane = first + t % max(1, last - first)
-        for k in range(last - first):
-{each(rows, "a# = get(work, x# + lane)", 12)}\
-{each(columns, "b# = get(work, z# + lane)", 12)}\
-{_multiply(12, rows, columns)}\
-            lane = lane + 1 if lane + 1 < last else first
+{_taps(rows)}{each(columns, "z# = min(unit + #, units - 1)", 8)}{_clear(rows, columns)}\
+        for line in range(lines):
+            for column in range(columns):
+                at = x + (line * down * width + column * right) * channels
+                to = dz + (line * columns + column) * units
+                lane = first + t % max(1, last - first)
+                for k in range(last - first):
+{each(rows, "a# = get(work, base + (at + x#) * lanes + lane)", 20)}\
+{each(columns, "b# = get(work, base + (to + z#) * lanes + lane)", 20)}\
+{_multiply(20, rows, columns)}\
+                    lane = lane + 1 if lane + 1 < last else first
         place = part * pitch + weights
 {stores}"""
 
@@ -146,12 +160,6 @@ def convolution_sums(rows: int, columns: int) -> str:
         for j in range(columns):
             stores += f"            if unit + {j} < units:\n"
             stores += f"                put(work, place + ((row + {i}) * units + unit + {j}) * lanes, c{i}_{j})\n"
-    taps = "".join(
-        f"        k = min(row + {i}, rows - 1)\n"
-        f"        x{i} = (k // (wide * channels) * gap_down * width + k // channels % wide * gap_right) * channels"
-        " + k % channels\n"
-        for i in range(rows)
-    )
     return f"""
 def sums_{rows}_{columns}(
     rank, size, work, base, lanes, sums, slices, rows, units, x, dz, width, channels, high, wide, down, right, gap_down,
@@ -161,7 +169,7 @@ def sums_{rows}_{columns}(
     for t in range(rank, tall * broad * slices * lanes, size):
         lane, q = t % lanes, t // lanes
         unit, row, part = q % broad * {columns}, q // broad % tall * {rows}, q // (broad * tall)
-{taps}{each(columns, "z# = min(unit + #, units - 1)", 8)}{_clear(rows, columns)}\
+{_taps(rows)}{each(columns, "z# = min(unit + #, units - 1)", 8)}{_clear(rows, columns)}\
         for line in range(lines * part // slices, lines * (part + 1) // slices):
             for column in range(columns):
                 at = x + (line * down * width + column * right) * channels

@@ -8,6 +8,7 @@ from numbanet.cpu.update_program import UpdateProgram
 from numbanet.graph import Graph
 from numbanet.spec import Loss, Optimizer, Regularizer
 
+MANY = 1 << 15  # weights from which on there is a tile for each thread, which adds up over lanes itself
 SUMS = 2048  # sums that a convolution's gradient is made of at least, for enough threads to have one
 
 
@@ -23,7 +24,7 @@ class DeviceProgram(Program):
         return slope
 
     def place_sums(self) -> None:
-        """For each gradient the first row of the sums it is made of, a number for every lane, and their slices.
+        """For each gradient the first row of the sums it is made of, a number for every lane, and their slices or 0.
 
         All sums are the last rows, so that they are added up over lanes at once.
         """
@@ -31,9 +32,11 @@ class DeviceProgram(Program):
         before = self.rows
         for kernel, row in zip(self.gradients.kernels, self.gradients.rows, strict=True):
             size, slices = 0, 1
-            if kernel is conv.gradient:
+            if kernel is conv.gradient and row[2] * row[3] < MANY:
                 size = row[2] * row[3]
                 slices = max(1, min(row[14], SUMS // size))
+            elif kernel is conv.gradient:
+                slices = 0
             elif kernel is normalize.channel_gradient:
                 size = row[2]
             self.sums.append((self.reserve(size * slices), slices))

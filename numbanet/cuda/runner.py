@@ -8,24 +8,19 @@ from typing import Any
 import numpy as np
 
 from numbanet.cpu.plan import Operations
-from numbanet.cpu.runner import NO_FLOATS, Call
+from numbanet.cpu.runner import Call
 from numbanet.cpu.update_program import UpdateProgram
-from numbanet.cuda import blas, target
+from numbanet.cuda import target
 from numbanet.cuda.arrays import OnDevice, rounded
 from numbanet.cuda.driver import Plan
 from numbanet.cuda.gemm import Gemm
-from numbanet.cuda.launch import Launch, Shape
+from numbanet.cuda.launch import Launch, kept, text_of
 from numbanet.cuda.program import DeviceProgram
+from numbanet.cuda.shape import Shape, shape_of
 from numbanet.cuda.steps import LOOP
 from numbanet.graph import Graph
 
-THREADS = 256  # of a block
-LANES = (128, 64, 32, 16, 8)  # of a block of lanes of its own
-WIDE = 128  # outputs of a dense layer above which it is too much for one block of threads
-LARGE = 1e9  # floating-point operations of a step above which a library's products are worth their launches
 EVALUATED = 8192  # samples that a library's products take at a time where nothing is trained
-RESIDENT = 4  # blocks a multiprocessor holds, about, where they need not wait for one another
-SLICES = 8  # gradients added up where all work together
 
 
 def trained(ops: Operations) -> int:
@@ -78,46 +73,6 @@ class DeviceRunner:
         self._copies: dict[str, np.ndarray] = {}  # of what is in some of them
         self._sent: dict[int, tuple[np.ndarray, Any]] = {}  # arrays of the user's, and where they are there
 
-    def shape(self, program: DeviceProgram, batch: int, trains: bool) -> Shape:
-        """How to share the work of a batch."""
-        choice, near = self.choice, self.near(program)
-        threads = choice.threads or THREADS
-        most = target.processors()
-        meets = len(program.stages) > 2
-        path = choice.path or self._path(batch, bool(near) and not meets)
-        if meets and path == "fused":
-            raise ValueError("path='fused' can't normalize a batch, which is spread over blocks; use 'direct'")
-        if path == "gemm":
-            if problem := blas.why_not():
-                raise RuntimeError(problem)
-            lanes = max(choice.lanes or -(-batch // 32) * 32, batch)
-            return Shape(True, choice.blocks or most, threads, lanes, 1, False, True)
-        if (trains and path == "direct") or meets:
-            lanes = choice.lanes or -(-batch // 32) * 32
-            return Shape(True, choice.blocks or most, threads, max(lanes, batch), min(SLICES, -(-batch // 16)), False)
-        lanes = choice.lanes
-        if lanes is None:
-            fits = near or [8]
-            lanes = next((n for n in fits if -(-batch // n) >= most), fits[-1])
-        at_once = most if program.loss is not None else RESIDENT * most
-        blocks = choice.blocks or max(1, min(at_once, -(-batch // lanes)))
-        return Shape(False, blocks, threads, lanes, blocks, lanes in near)
-
-    def near(self, program: DeviceProgram) -> list[int]:
-        """Lanes of blocks that fit into the memory that threads share."""
-        itemsize = np.dtype(self.dtype).itemsize
-        return [n for n in LANES if (program.rows * n + program.tail) * itemsize <= target.shared_bytes()]
-
-    def _path(self, batch: int, near: bool) -> str:
-        """What suits a model of which a block of lanes may lie near the threads."""
-        nodes = [node for node in self.graph.nodes if node.products]
-        dense = all(node.kind == "dense" for node in nodes)
-        widest = max((node.output.size for node in nodes), default=0)
-        if near and widest <= (WIDE if dense else 2 * WIDE):
-            return "fused"
-        large = batch * self.graph.flops >= LARGE and dense
-        return "gemm" if large and not blas.why_not() else "direct"
-
     def run(
         self, program: DeviceProgram, updates: UpdateProgram, ops: Operations, call: Call
     ) -> tuple[np.ndarray, int]:
@@ -125,16 +80,12 @@ class DeviceRunner:
         samples, size = len(call.inputs), self.graph.size
         batch = min(call.batch, samples)
         trains = trained(ops)
-        shape = self.shape(program, batch, trains > 0)
+        shape = shape_of(self.choice, program, batch, trains > 0)
         if shape.products and not trains and batch > EVALUATED:
             call, shape = replace(call, batch=EVALUATED), replace(shape, lanes=EVALUATED)
         inputs = self._inputs(call.inputs)
-        key = program, shape, call.clip_norm, ops.penalties.size > 0, inputs.dtype
-        if key not in self._launches:
-            kind = Gemm if shape.products else Launch
-            self._launches[key] = kind(program, updates, shape, call.clip_norm, str(inputs.dtype))
-        launch = self._launches[key]
-        outputs = call.outputs
+        launch = self._launch(program, updates, shape.text, call.clip_norm, str(inputs.dtype))
+        outputs, predicts = call.outputs, program.loss is None
         plan = plan_of(launch, ops, call)
         grads = max((shape.slices + 1) * size, updates.scratch) if trains else 0
         work = 0 if shape.near else launch.elements * (1 if shape.together else shape.blocks)
@@ -144,18 +95,16 @@ class DeviceRunner:
         loop = np.array([0.0] * call.epochs + [-1.0] + [0.0] * LOOP)
         results = self._put("results", loop, True) if shape.products else self._buffer("results", loop.size, "float64")
         order = self._buffer("order", 3 * samples, "int32")
-        launch(
-            plan,
+        launch.run(plan, shape.blocks, dict(
             params=params, grads=self._buffer("grads", grads), states=states,
             hyper=self._put("hyper", np.array(program.hyper or [0.0], self.dtype)), work=self._buffer("work", work),
             table=table, backup=self._buffer("backup", size if trains > 1 else 0),
-            inputs=inputs, targets=self._send(call.targets),
-            weights=self._send(NO_FLOATS[self.dtype] if call.weights is None else call.weights),
-            outputs=self._output(outputs), order=order,
-            partial=self._buffer("partial", 3 * shape.blocks, "float64"), results=results,
+            inputs=inputs, targets=params if predicts else self._send(call.targets),
+            weights=params if call.weights is None else self._send(call.weights), outputs=self._output(outputs),
+            order=order, partial=self._buffer("partial", 3 * shape.blocks, "float64"), results=results,
             numbers=self._put("numbers", np.array(plan, np.int64)),
-        )  # fmt: skip
-        if program.loss is None:
+        ))  # fmt: skip
+        if predicts:
             return np.empty(0), -1  # there are outputs alone, on the device
         found = target.fetch(results, call.epochs + 1)
         if trains > 1:
@@ -170,6 +119,17 @@ class DeviceRunner:
             outputs[:] = target.fetch(self._device["outputs"], outputs.size).reshape(outputs.shape)
         self.order = target.fetch(order, samples).astype(np.int64)
         return found[:-1], int(found[-1])
+
+    def _launch(
+        self, program: DeviceProgram, updates: UpdateProgram, shape: Shape, clip_norm: float, samples: str
+    ) -> Launch | Gemm:
+        """What has been compiled for the work, by this trainer or by another."""
+        key = program, shape, clip_norm, samples
+        if key not in self._launches:
+            kind = Gemm if shape.products else Launch
+            everywhere = kind, text_of(program, updates), shape, clip_norm, samples
+            self._launches[key] = kept(everywhere, lambda: kind(program, updates, shape, clip_norm, samples))
+        return self._launches[key]
 
     def _buffer(self, name: str, size: int, dtype: str | None = None) -> Any:
         """A buffer that is kept, and grown when a larger one is needed."""

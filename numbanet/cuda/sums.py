@@ -17,10 +17,11 @@ def block_sum(place, data, value):  # type: ignore[no-untyped-def]
     meet_block()
     left = place.threads
     while left > 1:
-        half = (left + 1) // 2
-        if place.thread < left - half:
-            data.sums[place.thread] += data.sums[place.thread + half]
-        left = half
+        kept = (left + FAN - 1) // FAN
+        if place.thread < kept:
+            for i in range(place.thread + kept, left, kept):
+                data.sums[place.thread] += data.sums[i]
+        left = kept
         meet_block()
     total = data.sums[0]
     meet_block()

@@ -2,28 +2,56 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import warnings
 from collections.abc import Callable, Sequence
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 import numpy as np
 from numba import config, cuda, types
-from numba.core.errors import NumbaPerformanceWarning
 
 from numbanet.cuda import simulated
 
 SIMULATED = bool(config.ENABLE_CUDASIM)
 if not SIMULATED:
     from numba.cuda.extending import intrinsic  # noqa: F401
-PLENTY = 48 << 10  # bytes that a block may share without being allowed to
+PLENTY = 40 << 10  # bytes that a block may share, beside `sums`, without being allowed to
+LEGACY = 1  # the default stream, in arrays' interface
+CAPABILITY = 7, 5  # of the oldest card that the toolkit compiles for
+_first: list[int] = []  # the process that used the card first
 
 
 def why_not() -> str:
     """Why no kernel can be launched, or nothing."""
-    if SIMULATED or cuda.is_available():
+    if SIMULATED:
         return ""
-    error = cuda.cuda_error()
-    return f"no NVIDIA card with a driver was found{f' ({error})' if error else ''}"
+    if _first and _first[0] != os.getpid():
+        return "CUDA was in use before this process was forked from another: start processes with the method 'spawn'"
+    if not cuda.is_available():
+        error = cuda.cuda_error()
+        return f"no NVIDIA card with a driver was found{f' ({error})' if error else ''}"
+    problem = _too_old()
+    if not problem and not _first:
+        _first.append(os.getpid())
+    return problem
+
+
+@cache
+def _too_old() -> str:
+    from numba.cuda.cudadrv.driver import driver
+
+    found = driver.get_version()
+    with contextlib.suppress(PackageNotFoundError):  # somebody has installed it in another way
+        needed = int(version("cuda-toolkit").split(".")[0])
+        if found[0] < needed:
+            return f"the driver is of CUDA {found[0]}.{found[1]}; the toolkit that is installed needs one of {needed}.0"
+    capability = tuple(cuda.get_current_device().compute_capability)
+    if capability < CAPABILITY:
+        return f"the card has compute capability {capability[0]}.{capability[1]}; 7.5 at least is needed"
+    return ""
 
 
 def description() -> str:
@@ -59,14 +87,23 @@ def fetch(array: Any, size: int) -> np.ndarray:
 
 
 def borrow(array: Any) -> Any:
-    """One of Numba's arrays for another library's memory on the device, without a copy."""
+    """One of Numba's arrays for another library's memory on the device, without a copy, and once it is written."""
     if hasattr(type(array), "copy_to_host"):
         return array
-    if not hasattr(array, "__cuda_array_interface__"):  # DLPack alone
-        import cupy
+    place = getattr(array, "__dlpack_device__", None)
+    if place is not None and place()[1] != card():
+        raise ValueError(f"the array is on card {place()[1]}, and card {card()} is in use: copy it there, or call "
+                         "numba.cuda.select_device")  # fmt: skip
+    named = getattr(array, "__cuda_array_interface__", {})
+    if hasattr(array, "__dlpack__") and "stream" not in named:  # a stream that DLPack waits for, if there is CuPy
+        with contextlib.suppress(ImportError):
+            import cupy
 
-        array = cupy.from_dlpack(array)
-    return cuda.as_cuda_array(array)
+            array = cupy.from_dlpack(array)
+    if not hasattr(array, "__cuda_array_interface__"):
+        raise RuntimeError("arrays that have DLPack alone are read through CuPy: pip install 'numbanet[cuda]'")
+    stream = array.__cuda_array_interface__.get("stream")
+    return cuda.as_cuda_array(array, sync=stream != LEGACY)  # on which kernels are launched
 
 
 def is_contiguous(array: Any) -> bool:
@@ -112,7 +149,7 @@ class Kernel:
     def __init__(self, function: Callable[..., Any], kinds: Sequence[str], threads: int) -> None:
         self.function, self.kinds, self.threads = function, tuple(kinds), threads
         self._made: Any = None
-        self._shared = PLENTY
+        self._ready: dict[tuple[int, int, int], Any] = {}
 
     @property
     def signature(self) -> Any:
@@ -143,24 +180,28 @@ class Kernel:
         """
         if SIMULATED:
             return lambda: simulated.Launch(self.function, blocks, self.threads, list(arrays)).run()
+        ready = self._ready.get((blocks, shared, card())) or self._ready_for(blocks, shared)
+        addresses = [array.__cuda_array_interface__["data"][0] for array in arrays]
+        return lambda: ready(*addresses)
+
+
+    def _ready_for(self, blocks: int, shared: int) -> Any:
+        """Numba's launcher."""
         if self._made is None:
             self._made = cuda.jit(self.signature, launch_bounds=self.threads)(self.function)
         (made,) = self._made.overloads.values()
-        if shared > self._shared:
+        if shared > PLENTY:
             from numba.cuda.cudadrv.driver import binding, driver
 
             attribute = binding.CUfunction_attribute.CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES
-            handle = made._codelibrary.get_cufunc().handle
-            driver.cuKernelSetAttribute(attribute, shared, handle, cuda.get_current_device().id)
-            self._shared = shared
+            driver.cuKernelSetAttribute(attribute, shared, made._codelibrary.get_cufunc().handle, card())
         most = made.max_cooperative_grid_blocks(self.threads, shared) if made.cooperative else blocks
         if blocks > most:
             raise ValueError(f"blocks wait for one another, and {most} at most run at once on this card; got {blocks}")
         with warnings.catch_warnings():  # a few blocks are what a small network takes
-            warnings.simplefilter("ignore", NumbaPerformanceWarning)
-            ready = self._made[blocks, self.threads, 0, shared]
-        addresses = [array.__cuda_array_interface__["data"][0] for array in arrays]
-        return lambda: ready(*addresses)
+            warnings.filterwarnings("ignore", "Grid size")
+            self._ready[blocks, shared, card()] = self._made[blocks, self.threads, 0, shared]
+        return self._ready[blocks, shared, card()]
 
 
 def device(function: Callable[..., Any]) -> Any:

@@ -221,9 +221,12 @@ class Writer:
     def one_gradient(self, kernel: Any, row: list[int], sums: int, parts: int) -> tuple[str, int]:
         """Statement of one, and of how many elements it makes sums that are yet to be added up over lanes."""
         if kernel is dense.gradient:
-            weights, rows, units, x, dz = row[1:6]
+            rows = row[2]
+            return self.one_gradient(conv.gradient, [*row[:6], rows, rows, *[1] * 8], 0, 0)
+        if kernel is conv.gradient and parts == 0:
+            rows, units = row[2:4]
             name = self.tile(products.gradient, *products.tile(rows * units * self.slices, self.threads))
-            return f"{name}({GRADIENT}, {weights}, {rows}, {units}, {x}, {dz})", 0
+            return f"{name}({GRADIENT}, {', '.join(map(str, row[1:16]))})", 0
         if kernel is conv.gradient:
             rows, units = row[2:4]
             side = products.tile(rows * units * parts * self.lanes, self.threads)

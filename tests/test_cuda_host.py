@@ -1,4 +1,4 @@
-"""What becomes of samples: kept as float16, handed in on the device, changed between calls."""
+"""What passes between the host and the device: samples, kernels, and which cards are taken."""
 
 import pytest
 from test_export_cuda import run
@@ -115,9 +115,99 @@ raised(ValueError, "X holds NaN, first at row 3", one.predict, broken)
 raised(ValueError, "X holds NaN, first at row 3", one.fit, cuda.to_device(broken), y)
 print("all agree")
 """
+COMPILED = """
+from numbanet.cuda import launch, target
+from numbanet.cuda.launch import Launch
+
+made = []
+begin = Launch.__init__
+Launch.__init__ = lambda self, *arguments: (made.append(arguments[2]), begin(self, *arguments))[1]
+target.processors = lambda: 4
+
+one = trained(nn.CUDA(threads=2, path="fused"), X)
+count = len(made)
+for _ in range(2):  # of one that another trainer has compiled, nothing
+    trained(nn.CUDA(threads=2, path="fused"), X)
+assert len(made) == count, made[count:]
+for n in range(1, 20):
+    one.predict(X[:n])
+assert len({shape.lanes for shape in made[count:]}) == 1
+assert len(made) <= count + 2, made[count:]  # alone, and with others
+other = trainer(nn.CUDA(threads=2, path="fused"), [nn.Dense(6, "tanh"), nn.Dense(3)])
+other.fit(X, y, epochs=1, progress=False)
+assert len(made) > count + 2
+launch.KNOWN = 3
+for units in range(7, 12):
+    trainer(nn.CUDA(threads=2), [nn.Dense(units), nn.Dense(3)]).fit(X, y, epochs=1, progress=False)
+    assert len(launch._made) <= max(3, launch.KNOWN)
+same(trained(nn.CUDA(threads=2, path="fused"), X), one)
+print("all agree")
+"""
+BORROWED = """
+from types import SimpleNamespace
+from unittest import mock
+
+from numbanet.cuda import target
+from numbanet.cuda.arrays import OnDevice
+
+class Away:
+    __cuda_array_interface__ = {}
+    def __dlpack_device__(self):
+        return 2, 1
+
+class Bare:
+    def __dlpack__(self, **options):
+        raise AssertionError
+    def __dlpack_device__(self):
+        return 2, 0
+
+one = trained(nn.CUDA(threads=2), X)
+raised(ValueError, "the array is on card 1, and card 0 is in use", one.predict, Away())
+with mock.patch.dict("sys.modules", {"cupy": None}):
+    raised(RuntimeError, "pip install 'numbanet[cuda]'", one.predict, Bare())
+
+waited = []
+named = lambda stream: SimpleNamespace(__cuda_array_interface__={"stream": stream})
+with mock.patch.object(target.cuda, "as_cuda_array", lambda array, sync: waited.append(sync), create=True):
+    for stream in (1, 7, None):
+        target.borrow(named(stream))
+assert waited == [False, True, True]
+print("all agree")
+"""
 
 
-@pytest.mark.parametrize("script", [HALVES, PLACES], ids=["halves", "places"])
+CARDS = """
+import os
+from types import SimpleNamespace
+from unittest import mock
+
+from numbanet.cuda import target
+
+def found(driver, capability, toolkit="13.0.3"):
+    target._too_old.cache_clear()
+    card = SimpleNamespace(compute_capability=capability)
+    module = SimpleNamespace(driver=SimpleNamespace(get_version=lambda: driver))
+    with (
+        mock.patch.object(target, "SIMULATED", False), mock.patch.object(target, "version", lambda name: toolkit),
+        mock.patch.object(target.cuda, "is_available", lambda: True),
+        mock.patch.object(target.cuda, "get_current_device", lambda: card, create=True),
+        mock.patch.dict("sys.modules", {"numba.cuda.cudadrv.driver": module}),
+    ):
+        return target.why_not()
+
+assert found((12, 9), (9, 0)) == "the driver is of CUDA 12.9; the toolkit that is installed needs one of 13.0"
+assert found((13, 0), (7, 0)) == "the card has compute capability 7.0; 7.5 at least is needed"
+assert not target._first
+assert found((13, 1), (7, 5)) == ""
+assert target._first == [os.getpid()]
+with mock.patch("os.getpid", lambda: -1):
+    assert "start processes with the method 'spawn'" in found((13, 1), (7, 5))
+print("all agree")
+"""
+SCRIPTS = {"halves": HALVES, "places": PLACES, "compiled": COMPILED, "borrowed": BORROWED, "cards": CARDS}
+
+
+@pytest.mark.parametrize("script", SCRIPTS.values(), ids=SCRIPTS)
 def test_in_simulation(script):
     done = run(SCRIPT + script, NUMBA_ENABLE_CUDASIM="1")
     assert done.stdout.endswith("all agree\n"), done.stderr
