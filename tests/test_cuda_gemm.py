@@ -18,7 +18,6 @@ import numbanet as nn
 from numbanet.cpu.engine import Engine
 from numbanet.cuda import runner
 from numbanet.cuda.engine import DeviceEngine
-from numbanet.cuda.shape import Shape
 from numbanet.registry import get
 from test_export import drawn
 
@@ -159,6 +158,7 @@ from numba import cuda
 
 from numbanet.cuda.gemm import Gemm
 from numbanet.cuda.program import programs
+from numbanet.cuda.shape import Shape
 from numbanet.registry import get
 from test_export import drawn
 
