@@ -1,8 +1,8 @@
 """Checks the docstrings of every public name against the numpydoc conventions chosen in pyproject.toml.
 
 Public are the names in ``numbanet.__all__``, those in the ``__all__`` of modules among them, those of
-``numbanet.export`` and ``numbanet.sklearn``, and the public methods and properties of classes, inherited ones included
-where numbanet defines them.
+``numbanet.classic``, ``numbanet.export`` and ``numbanet.sklearn``, and the public methods and properties of classes,
+inherited ones included where numbanet defines them.
 """
 
 import inspect
@@ -17,6 +17,7 @@ from types import ModuleType
 from numpydoc.validate import get_validation_checks, validate
 
 import numbanet
+import numbanet.classic
 import numbanet.export
 import numbanet.sklearn
 
@@ -59,7 +60,8 @@ def main() -> int:
     checks = get_validation_checks(set(settings["checks"]))
     excluded = re.compile("|".join(settings["exclude"]))
     seen, wrong = set(), 0
-    for path, found in chain(public(numbanet), public(numbanet.export), public(numbanet.sklearn)):
+    modules = numbanet, numbanet.classic, numbanet.export, numbanet.sklearn
+    for path, found in chain.from_iterable(map(public, modules)):
         if id(found) in seen or excluded.search(path):
             continue
         seen.add(id(found))
