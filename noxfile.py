@@ -50,6 +50,14 @@ def bounds(session: nox.Session) -> None:
 
 
 @nox.session
+def cards(session: nox.Session) -> None:
+    """Kernels of the GPU, compiled for cards that are not there."""
+    session.install("-e", ".[test,cuda]")
+    kernels = ["tests/test_cuda_ptx.py", "tests/test_cuda_gemm.py", "tests/test_cuda_many.py", "tests/test_export_cuda.py"]
+    session.run("pytest", *kernels, "-k", "card or memory", *session.posargs, env=cached(session, "cards"))
+
+
+@nox.session
 def floor(session: nox.Session) -> None:
     """All tests with the oldest versions that pyproject.toml allows."""
     session.install("-e", ".[test]", *floors("sklearn", "plot", "onnx"))

@@ -38,7 +38,7 @@ _MODULES = {
     "trainer": ["Trainer"],
 }  # fmt: skip
 _OWNERS = {name: module for module, names in _MODULES.items() for name in names}
-_SUBMODULES = ("datasets", "models", "plot")
+_SUBMODULES = ("classic", "datasets", "export", "models", "plot", "sklearn", "testing")
 
 __all__ = sorted([*_OWNERS, *_SUBMODULES])
 

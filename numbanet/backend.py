@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from numbanet.device import CUDA, chosen
+from numbanet.device import CUDA, available_threads, chosen
 from numbanet.graph import Graph
 
 
@@ -23,11 +22,6 @@ def _told(dtype: str) -> Iterator[None]:
     yield
     if not known:
         remember_type(dtype)
-
-
-def available_threads() -> int:
-    """Cores this process may run on."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def new_engine(

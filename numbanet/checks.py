@@ -166,6 +166,14 @@ def first_not(values: np.ndarray, good: Callable[[np.ndarray], np.ndarray]) -> t
     return None
 
 
+def listed(value: Any, name: str, what: str) -> list[Any]:
+    """Items of an iterable, which a single one of them is not."""
+    try:
+        return list(value)
+    except TypeError:
+        raise TypeError(f"{name} must be a list of {what}, got {value!r}") from None
+
+
 def place_of(index: tuple[int, ...]) -> str:
     """Index of an element, in words."""
     words = ("row", "column") if len(index) <= 2 else ()

@@ -74,6 +74,8 @@ _OPTIONS = (
                  help="Epochs without improvement after which to stop."),
     click.option("--seed", type=click.IntRange(0), default=0, show_default=True),
     click.option("--threads", type=click.IntRange(1), help="[default: one a core]"),
+    click.option("--device", type=click.Choice(["cpu", "cuda", "auto"]), default="cpu", show_default=True,
+                 help="Where to train; auto takes an NVIDIA card if there is one that can be used."),
     click.option("--dtype", type=click.Choice(["float32", "float64"]), default="float32", show_default=True),
     click.option("--output", type=click.Path(path_type=Path, file_okay=False), metavar="FOLDER",
                  help="Empty or new folder for the results.  [default: runs/NAME-1, runs/NAME-2, ...]"),
@@ -91,8 +93,6 @@ def _options(command: Callable[..., None]) -> Callable[..., None]:
               "penalty.")
 @click.option("--validation-fraction", type=click.FloatRange(0, 1, max_open=True), default=0.1, show_default=True,
               help="Share of the samples that decides when to stop.")
-@click.option("--device", type=click.Choice(["cpu", "cuda", "auto"]), default="cpu", show_default=True,
-              help="Where to train; auto takes an NVIDIA card if there is one that can be used.")
 @click.option("--checkpoint", type=click.Path(path_type=Path, file_okay=False), metavar="FOLDER",
               help="Write all that training goes on from there, after every epoch.")
 @click.option("--resume", is_flag=True, help="Go on from the newest checkpoint in that folder.")

@@ -84,6 +84,11 @@ class Device:
         return not self.problem
 
 
+def available_threads() -> int:
+    """Cores this process may run on."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 def devices() -> list[Device]:
     """What there is to train on, and why a GPU can't be used where it can't.
 
@@ -95,14 +100,13 @@ def devices() -> list[Device]:
     from numbanet.cpu.host import features
 
     wide = next((name for name in ("avx512f", "avx2", "avx", "sse2", "neon") if name in features()), "scalar")
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     problem = why_not_cuda()
     card = ""
     if not problem:
         from numbanet.cuda import target
 
         card = target.description()
-    return [Device("cpu", f"{cores} cores, {wide}"), Device("cuda", card, problem)]
+    return [Device("cpu", f"{available_threads()} cores, {wide}"), Device("cuda", card, problem)]
 
 
 def on_gpu(array: Any) -> bool:
@@ -124,6 +128,13 @@ def on_gpu(array: Any) -> bool:
     return place is not None and not isinstance(array, np.ndarray) and place()[0] in DLPACK
 
 
+def has_numba_cuda() -> bool:
+    """Whether kernels for a GPU can be compiled, or CUDA is simulated."""
+    from numba import config
+
+    return bool(config.ENABLE_CUDASIM) or importlib.util.find_spec("numba_cuda") is not None
+
+
 def why_not_cuda() -> str:
     """Why the GPU can't be used, or nothing.
 
@@ -134,7 +145,7 @@ def why_not_cuda() -> str:
     """
     from numba import config
 
-    if not config.ENABLE_CUDASIM and importlib.util.find_spec("numba_cuda") is None:
+    if not has_numba_cuda():
         return f"numba-cuda is not installed: {INSTALL}"
     if config.DISABLE_JIT:
         return "NUMBA_DISABLE_JIT is set, under which nothing is compiled"
@@ -164,7 +175,8 @@ def chosen(device: Any) -> CUDA | None:
         If the GPU is wanted and can't be used.
     """
     if not isinstance(device, CUDA) and device not in NAMES:
-        raise ValueError(f"device must be one of {', '.join(NAMES)}, or a CUDA; got {device!r}")
+        hint = ": CUDA_VISIBLE_DEVICES says which card that is" if str(device).startswith("cuda:") else ""
+        raise ValueError(f"device must be one of {', '.join(NAMES)}, or nn.CUDA(...); got {device!r}{hint}")
     if device == "cpu":
         return None
     problem = why_not_cuda()

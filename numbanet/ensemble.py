@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from numbanet.checks import listed
 from numbanet.trainer import Trainer
 
 
@@ -27,7 +28,7 @@ class Ensemble:
     """
 
     def __init__(self, trainers: Sequence[Trainer]) -> None:
-        self.trainers = list(trainers)
+        self.trainers = listed(trainers, "trainers", "Trainer objects")
         if not self.trainers:
             raise ValueError("trainers is empty; expected at least one Trainer")
         for i, trainer in enumerate(self.trainers):

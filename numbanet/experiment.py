@@ -259,7 +259,8 @@ class Experiment:
         result = select_weight_decay(
             self.model, self._inputs(self.X), self._targets(self.y), loss=self.loss, optimizer=self.optimizer,
             strengths=strengths, folds=folds, epochs=self.epochs, batch_size=self.batch_size, patience=self.patience,
-            dtype=self.trainer.dtype, seed=self.trainer.seed, threads=self.trainer.threads, progress=True)
+            dtype=self.trainer.dtype, seed=self.trainer.seed, threads=self.trainer.threads,
+            device=self.trainer.device, progress=True)
         self.trainer, self.model = result.trainer, result.trainer.model
         self._restore_units()
         return result

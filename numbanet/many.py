@@ -10,11 +10,10 @@ from typing import Any
 import numpy as np
 
 from numbanet._turns import Request, Turns
-from numbanet.backend import available_threads
 from numbanet.callbacks import Callback
-from numbanet.checks import positive_int, real_array
+from numbanet.checks import listed, positive_int, real_array
 from numbanet.data import on_host
-from numbanet.device import chosen
+from numbanet.device import available_threads, chosen
 from numbanet.history import History
 from numbanet.trainer import CALL, Trainer
 
@@ -112,6 +111,7 @@ def attempt_many(
     **options: Any,
 ) -> list[Any]:
     """`fit_many` that returns the exception of a network that failed in place of its history."""
+    trainers = listed(trainers, "trainers", "Trainer objects")
     count = positive_int("threads", threads or available_threads())
     for i, trainer in enumerate(trainers):
         if not isinstance(trainer, Trainer):

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from numbanet.backend import new_predictor
-from numbanet.checks import nonnegative_int, positive_int
+from numbanet.checks import listed, nonnegative_int, positive_int
 from numbanet.data import as_features, as_samples
 from numbanet.graph import Graph
 from numbanet.layers import Layer
@@ -47,7 +47,7 @@ class Sequential(Differentiated):
     """
 
     def __init__(self, layers: Sequence[Layer], input_shape: tuple[int, ...] | None = None, *, seed: int = 0) -> None:
-        self.layers = list(layers)
+        self.layers = listed(layers, "layers", "layers such as Dense(10)")
         if not self.layers:
             raise ValueError("layers is empty; expected at least one layer, such as Dense(10)")
         for i, layer in enumerate(self.layers):

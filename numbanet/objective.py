@@ -10,10 +10,10 @@ from typing import Any, Self
 import numpy as np
 
 from numbanet._turns import Turns, finish
-from numbanet.backend import available_threads, new_engine, new_predictor
+from numbanet.backend import new_engine, new_predictor
 from numbanet.checks import nonnegative_int, positive_int
 from numbanet.data import as_features, as_samples, on_host
-from numbanet.device import CUDA, chosen, on_gpu
+from numbanet.device import CUDA, available_threads, chosen, on_gpu
 from numbanet.graph import Graph
 from numbanet.model import Sequential
 from numbanet.registry import get
@@ -278,6 +278,7 @@ class Objective:
         """
         chosen(device)
         self.device = device
+        self._predictor = None
         if self._engine is not None:
             self._carried = *self._engine.memory(), self._engine.steps_done
             self._engine = None

@@ -47,7 +47,7 @@ def limits(interval: str) -> tuple[float, float]:
     return low, high
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Plugin:
     """A named set of formulas and the values of their parameters.
 
@@ -66,6 +66,10 @@ class Plugin:
     name: str
     params: Mapping[str, float] = field(default_factory=dict, kw_only=True)
     bounds: Mapping[str, str] = field(default_factory=dict, kw_only=True)
+
+    def __repr__(self) -> str:
+        values = "".join(f", {name}={value!r}" for name, value in self.params.items())
+        return f"{type(self).__name__}({self.name!r}{values})"
 
     def __post_init__(self) -> None:
         if not isinstance(self.name, str) or not self.name:
@@ -130,7 +134,7 @@ class Plugin:
         return replace(self, params={**self.params, **params})
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Activation(Differentiable, Plugin):
     """Activation function.
 
@@ -184,7 +188,7 @@ class Activation(Differentiable, Plugin):
         return Primal("forward", self.forward, True, ("x",), tuple((x,) for x in POINTS))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Loss(Differentiable, Plugin):
     """Loss of one sample.
 
@@ -242,7 +246,7 @@ class Loss(Differentiable, Plugin):
         return Primal("loss", self.loss, False, ("output", "target"), points)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Regularizer(Differentiable, Plugin):
     """Penalty of one weight, or a constraint on the weights that enter a unit.
 
@@ -290,7 +294,7 @@ class Regularizer(Differentiable, Plugin):
         return Primal("penalty", self.penalty, False, ("w",), tuple((w,) for w in POINTS))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Optimizer(Plugin):
     """Update rule of one parameter.
 
@@ -351,7 +355,7 @@ class Optimizer(Plugin):
                 object.__setattr__(self, key, positive_float(key, getattr(self, key)))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Schedule(Plugin):
     """Course of the learning rate.
 
@@ -382,7 +386,7 @@ class Schedule(Plugin):
         self._check(self.adapt, "adapt", ("factor", "error", "previous"))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Initializer(Plugin):
     """Values of the weights before training.
 
@@ -408,7 +412,7 @@ class Initializer(Plugin):
         self._check(self.sample, "sample", ("rng", "shape", "fan_in", "fan_out"))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Metric(Plugin):
     """Figure of merit, computed from predictions with NumPy.
 

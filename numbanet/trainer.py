@@ -4,29 +4,26 @@ from __future__ import annotations
 
 import contextlib
 import math
-import signal
-import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from numbanet._turns import Turns, finish
-from numbanet.backend import new_predictor
 from numbanet.callbacks import Callback
 from numbanet.checkpoint import recall
 from numbanet.checks import positive_float, positive_int
 from numbanet.device import CUDA
-from numbanet.graph import Graph
+from numbanet.diagnosis import where_it_began
 from numbanet.history import History
+from numbanet.interrupts import late_interrupt
 from numbanet.model import Sequential
 from numbanet.resumable import Resumable
 from numbanet.spec import Loss, Metric, Optimizer, Regularizer
 from numbanet.targets import Targets
 
-RESTLESS = ("batch_normalize", "dropout", "gaussian_noise")  # kinds of nodes that are others in training
 CALL = 0.2  # seconds that one compiled call should last where nothing happens between epochs
 
 
@@ -206,7 +203,7 @@ class Trainer(Resumable):
                 raise
             work = _Work(X, y, weights, validation, outputs, batch_size, shuffle, hooks)
             try:
-                with _late_interrupt(self) if clock is None else contextlib.nullcontext():
+                with late_interrupt(self) if clock is None else contextlib.nullcontext():
                     yield from self._run(work, clock or time.perf_counter)
             except KeyboardInterrupt:
                 self.interrupted = True
@@ -230,7 +227,7 @@ class Trainer(Resumable):
             problem = None if failed < 0 else self._undo(work, failed - len(losses) * steps, len(losses))
             if adapts:
                 losses, problem = [*losses, *[math.inf] * (problem is not None)], None
-                self._adapt(work, math.inf if failed >= 0 else (yield from self._loss(work)))
+                self._adapt(math.inf if failed >= 0 else (yield from self._loss(work)))
             for epoch, loss in enumerate(losses, 1):
                 yield from self._epoch_ended(work, loss, first + epoch * steps)
             if problem:
@@ -265,16 +262,17 @@ class Trainer(Resumable):
 
     def _undo(self, work: _Work, step: int, epochs: int) -> str:
         """Take back the epoch that failed, and say what happened."""
-        engine, steps = self._engine, -(-self.samples // work.batch)
-        where = self._where_it_began(work.X, engine.order[step * work.batch :][: work.batch])
+        engine, steps, parameters = self._engine, -(-self.samples // work.batch), self.model.parameters.copy()
+        rows = engine.order[step * work.batch :][: work.batch]
         engine.undo(self.model.parameters)
+        where = where_it_began(self.model, parameters, np.ascontiguousarray(work.X[rows], self.dtype))
         return (
             f"the loss is no longer finite, at epoch {self.epochs_done + epochs + 1}, step {step + 1} of {steps}: "
             f"{where}. The weights are those from before this epoch, and the optimiser's state is new; lower the "
             f"learning rate ({self.learning_rate:g}) or clip the gradient"
         )
 
-    def _adapt(self, work: _Work, error: float) -> None:
+    def _adapt(self, error: float) -> None:
         """Let the schedule judge an epoch by the error after it; undo the epoch if it says so."""
         assert self.schedule is not None
         assert self.schedule.adapt is not None
@@ -289,21 +287,6 @@ class Trainer(Resumable):
         return (yield from self._engine.evaluation(
             self.model.parameters, work.X, work.y.values, work.weights, classes=work.y.classes
         ))  # fmt: skip
-
-    def _where_it_began(self, X: np.ndarray, order: np.ndarray) -> str:
-        """The first layer whose output is not finite for the samples of a batch."""
-        graph = self.model.graph
-        samples = np.ascontiguousarray(X[order])
-        for k, node in enumerate(graph.nodes):
-            part = Graph(graph.input_shape, graph.nodes[: k + 1], graph.parameters)
-            part.output = node.output
-            outputs = new_predictor(part, self.dtype)(self.model.parameters, samples)
-            if outputs is None or not np.isfinite(outputs).all():
-                layer = self.model.layers[node.layer]
-                return f"it began in layer {node.layer} ({type(layer).__name__}, {node.kind})"
-        if any(node.kind in RESTLESS for node in graph.nodes):
-            return "no layer's output is to blame, as far as can be seen without noise and with running averages"
-        return "every layer's output is finite; it began in the loss or its gradient"
 
     # -- learning rate ------------------------------------------------------------------
 
@@ -342,25 +325,6 @@ class _Work:
     batch: int
     shuffle: bool
     hooks: list[Callback]
-
-
-@contextlib.contextmanager
-def _late_interrupt(trainer: Trainer) -> Iterator[None]:
-    """Ctrl-C ends training after the epoch, when weights and books agree; a second one ends it where it is."""
-    if threading.current_thread() is not threading.main_thread() or signal.getsignal(signal.SIGINT) is None:
-        yield
-        return
-
-    def stop(number: int, frame: Any) -> None:
-        if trainer.stop_training:
-            raise KeyboardInterrupt
-        trainer.stop_training = trainer.interrupted = True
-
-    before = signal.signal(signal.SIGINT, stop)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
 
 
 def _hooks(callbacks: Any) -> list[Callback]:

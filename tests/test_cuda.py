@@ -13,7 +13,7 @@ import pytest
 from numba import config
 
 import numbanet as nn
-from numbanet.device import chosen, why_not_cuda
+from numbanet.device import chosen
 
 compiled = pytest.mark.compiled
 HERE = Path(__file__).parent
@@ -116,7 +116,7 @@ def test_no_card(monkeypatch):
 
 @pytest.mark.parametrize("name", ["gpu", "CUDA", "cuda:0", None, 0, nn.CUDA])
 def test_unknown_devices(name):
-    with pytest.raises(ValueError, match="device must be one of cpu, cuda, auto, or a CUDA; got"):
+    with pytest.raises(ValueError, match=r"device must be one of cpu, cuda, auto, or nn.CUDA\(...\); got"):
         trainer(device=name)
 
 
@@ -160,9 +160,3 @@ print(nn.Trainer(nn.Sequential([nn.Dense(1)]), "mse", device="auto").fit([[1.0]]
     done = run("-c", script, NUMBA_DISABLE_JIT="1", NUMBA_ENABLE_CUDASIM="1")
     problem = "NUMBA_DISABLE_JIT is set, under which nothing is compiled"
     assert done.stdout == f"{problem}\ndevice='cuda' can't be used: {problem}\n10\n", done.stderr
-
-
-def test_what_is_said_is_what_is_so():
-    problem = why_not_cuda()
-    assert nn.devices()[1].problem == problem
-    assert (chosen("auto") is None) == bool(problem)

@@ -204,7 +204,23 @@ with mock.patch("os.getpid", lambda: -1):
     assert "start processes with the method 'spawn'" in found((13, 1), (7, 5))
 print("all agree")
 """
-SCRIPTS = {"halves": HALVES, "places": PLACES, "compiled": COMPILED, "borrowed": BORROWED, "cards": CARDS}
+FAILURES = """
+one = trainer(nn.CUDA(threads=2, blocks=1), [nn.Dense(5, "relu"), nn.Dense(3)])
+before = one.fit(cuda.to_device(HALF), y, epochs=1, progress=False) and one.model.parameters.copy()
+one.learning_rate = 1e30
+raised(FloatingPointError, "is no longer finite", one.fit, cuda.to_device(HALF), y, epochs=5, batch_size=4)
+assert np.isfinite(one.model.parameters).all()
+
+one.to(nn.CUDA(path="fused", threads=2, blocks=1)).predict(X)
+fused = one._predictor[1]._runner
+one.to(nn.CUDA(path="direct", threads=2, blocks=2)).predict(X)
+assert one._predictor[1]._runner.choice.path == "direct"
+print("all agree")
+"""
+SCRIPTS = {
+    "failures": FAILURES, "halves": HALVES, "places": PLACES, "compiled": COMPILED, "borrowed": BORROWED,
+    "cards": CARDS,
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("script", SCRIPTS.values(), ids=SCRIPTS)

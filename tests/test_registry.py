@@ -139,7 +139,7 @@ def test_plugins_are_not_imported_with_numbanet(install, tmp_path):
     (GAUSSIAN.replace("activations()", "activations(x)"), "PluginValidationError"),
     (GAUSSIAN.replace("yield Activation", "yield dict"), "ValueError"),
     (GAUSSIAN.replace("numbanet_activations", "numbanet_losses"),
-     r"TypeError: numbanet_losses must give Loss objects, got Activation\(name='\{name\}'"),
+     r"TypeError: numbanet_losses must give Loss objects, got Activation\('\{name\}'"),
     (GAUSSIAN.replace("yield", "return"), "TypeError: 'Activation' object is not iterable"),
     (GAUSSIAN.replace("return math.exp(-x * x)", "pass").replace("gaussian(x)", "gaussian(x, y)"),
      r"TypeError: Activation '\{name\}': forward takes \(x, y\); expected \(x\)"),

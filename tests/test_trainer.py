@@ -858,7 +858,7 @@ def test_targets_that_do_not_suit_the_loss(loss, targets, message):
     ({"dtype": "float16"}, ValueError, "dtype must be 'float32' or 'float64'"),
     ({"dtype": int}, ValueError, "dtype must be 'float32' or 'float64'"),
     ({"dtype": "nonsense"}, ValueError, "dtype must be .* got 'nonsense'"),
-    ({"device": "tpu"}, ValueError, "device must be one of cpu, cuda, auto, or a CUDA; got 'tpu'"),
+    ({"device": "tpu"}, ValueError, r"device must be one of cpu, cuda, auto, or nn.CUDA\(...\); got 'tpu'"),
     ({"threads": 0}, ValueError, "threads must be at least 1"),
     ({"threads": -2}, ValueError, "threads must be at least 1"),
     ({"threads": "2"}, TypeError, "threads must be a whole number"),

@@ -110,7 +110,7 @@ def output(size: int, dtype: str) -> OnDevice:
 
 @cache
 def _finite(dtype: str) -> target.Kernel:
-    def finite(values, found, count):  # type: ignore[no-untyped-def]
+    def finite(values, found, count):
         numbers, first = array(values, 0), block() * threads() + thread()
         for i in range(first, array(count, 1)[0], blocks() * threads()):
             if not numbers[i] - numbers[i] == 0:

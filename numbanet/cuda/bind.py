@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from numbanet.cpu import jit, memory
-from numbanet.cpu.rebind import plain, rebind, twin
+from numbanet.cpu.rebind import rebind, twin
 from numbanet.cuda import driver, images, intrinsics, order, slots, steps, sums, target
 
 HERE = (driver, images, order, sums, steps)
@@ -68,4 +68,3 @@ class Namespace:
                 self.names[name] = target.device(value)
 
 
-__all__ = ["Namespace", "on_the_device", "plain"]

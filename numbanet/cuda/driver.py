@@ -100,7 +100,7 @@ class Place(NamedTuple):
     base: int  # where their block of lanes is
 
 
-def load(place, plan, memory, data, start, first, count, share, key):  # type: ignore[no-untyped-def]
+def load(place, plan, memory, data, start, first, count, share, key):
     """Inputs, targets, weights as shares of the batch's weight, and random keys of a block's lanes."""
     lanes, work = plan.lanes, memory.work
     for t in range(place.rank, plan.features * lanes, place.size):
@@ -130,7 +130,7 @@ def load(place, plan, memory, data, start, first, count, share, key):  # type: i
     meet_part()
 
 
-def block_pass(place, plan, memory, data, start, first, count, share, key, adds):  # type: ignore[no-untyped-def]
+def block_pass(place, plan, memory, data, start, first, count, share, key, adds):
     """Forward, loss and backward of a block of lanes; returns what this block of threads has of its loss."""
     lanes, work = plan.lanes, memory.work
     load(place, plan, memory, data, start, first, count, share, key)
@@ -148,7 +148,7 @@ def block_pass(place, plan, memory, data, start, first, count, share, key, adds)
     return loss
 
 
-def lane_losses(place, plan, memory):  # type: ignore[no-untyped-def]
+def lane_losses(place, plan, memory):
     """What this thread has of the loss of a block of lanes, which each block of threads adds up where they share it."""
     loss = 0.0
     rank, size = (place.thread, place.threads) if plan.shared else (place.rank, place.size)
@@ -157,7 +157,7 @@ def lane_losses(place, plan, memory):  # type: ignore[no-untyped-def]
     return loss
 
 
-def keep_outputs(place, plan, memory, data, start, first, filled):  # type: ignore[no-untyped-def]
+def keep_outputs(place, plan, memory, data, start, first, filled):
     """Outputs of a block of lanes, where their samples are."""
     for t in range(place.rank, plan.outputs * filled, place.size):
         lane, u = t // plan.outputs, t % plan.outputs
@@ -165,7 +165,7 @@ def keep_outputs(place, plan, memory, data, start, first, filled):  # type: igno
         data.outputs[row * plan.outputs + u] = memory.work[place.base + (plan.output_row + u) * plan.lanes + lane]
 
 
-def use_gradients(place, plan, memory, data, step, clip_norm):  # type: ignore[no-untyped-def]
+def use_gradients(place, plan, memory, data, step, clip_norm):
     """Add up, transform and apply the gradients; returns the penalties."""
     size = memory.params.size
     rank, count = place.block * place.threads + place.thread, place.blocks * place.threads
@@ -197,7 +197,7 @@ def use_gradients(place, plan, memory, data, step, clip_norm):  # type: ignore[n
     return penalty
 
 
-def batch_weight(place, plan, data, start, count):  # type: ignore[no-untyped-def]
+def batch_weight(place, plan, data, start, count):
     """Sum of the weights of a batch."""
     if not plan.weighted:
         return float(count)
@@ -207,7 +207,7 @@ def batch_weight(place, plan, data, start, count):  # type: ignore[no-untyped-de
     return block_sum(place, data, value)
 
 
-def batch_of(place, plan, data, done):  # type: ignore[no-untyped-def]
+def batch_of(place, plan, data, done):
     """First sample and number of those of a step, their weight, and what their weights are shares of."""
     start = done % ((plan.samples + plan.batch - 1) // plan.batch) * plan.batch
     count = min(plan.batch, plan.samples - start)
@@ -215,12 +215,12 @@ def batch_of(place, plan, data, done):  # type: ignore[no-untyped-def]
     return start, count, total, total if total > 0 else 1.0  # a batch of weight zero has no gradient
 
 
-def step_key(plan, done):  # type: ignore[no-untyped-def]
+def step_key(plan, done):
     """Key of a step, by which its chance goes."""
     return mix(mix(np.uint64(plan.seed) ^ NOISE) + np.uint64(plan.first + done))
 
 
-def begin_epoch(place, plan, memory, data, epoch):  # type: ignore[no-untyped-def]
+def begin_epoch(place, plan, memory, data, epoch):
     """The order of the samples, and a copy of the parameters."""
     rank, size = place.block * place.threads + place.thread, place.blocks * place.threads
     if plan.shuffle:
@@ -232,7 +232,7 @@ def begin_epoch(place, plan, memory, data, epoch):  # type: ignore[no-untyped-de
             memory.backup[i] = memory.params[i]
 
 
-def one_step(place, plan, memory, data, start, count, share, key):  # type: ignore[no-untyped-def]
+def one_step(place, plan, memory, data, start, count, share, key):
     """Loss of a batch, known to all threads; its gradients are made."""
     lost, adds, lanes = 0.0, 0, plan.lanes
     own, apart = (0, count) if plan.shared else (place.block * lanes, place.blocks * lanes)
@@ -249,7 +249,7 @@ def one_step(place, plan, memory, data, start, count, share, key):  # type: igno
     return lost
 
 
-def train(place, plan, memory, data, clip_norm):  # type: ignore[no-untyped-def]
+def train(place, plan, memory, data, clip_norm):
     """Work through the plan."""
     steps = (plan.samples + plan.batch - 1) // plan.batch
     rank, size = place.block * place.threads + place.thread, place.blocks * place.threads

@@ -5,7 +5,7 @@ from __future__ import annotations
 from numbanet.cuda.intrinsics import get, put
 
 
-def pad(rank, size, hyper, work, base, lanes, x, z, height, width, channels, above, left, tall, wide, fill):  # type: ignore[no-untyped-def]
+def pad(rank, size, hyper, work, base, lanes, x, z, height, width, channels, above, left, tall, wide, fill):
     """x amid a margin, an element a thread."""
     for t in range(rank, tall * wide * channels * lanes, size):
         part, lane = t // lanes, t % lanes

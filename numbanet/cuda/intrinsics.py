@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 from numba import types
 
-from numbanet.cuda.target import SIMULATED, cuda, device
+from numbanet.cuda.target import MOST, SIMULATED, cuda, device
 
 # Of float64 the simulator's root is one of float64, beside which a float32 does not make all a float32.
 root: Any = np.sqrt if SIMULATED else math.sqrt
 SHARED = "shared(T)" if SIMULATED else "cuda.shared.array(0, T)"  # as much as the launch has asked for
-SUMS = "sums()" if SIMULATED else "cuda.shared.array(1024, float64)"
+SUMS = "sums()" if SIMULATED else f"cuda.shared.array({MOST}, float64)"
 
 
 def names(dtype: str) -> dict[str, Any]:
@@ -30,19 +30,19 @@ def twin(name: str) -> Any:
 
 
 @device
-def larger(x, y):  # type: ignore[no-untyped-def]
+def larger(x, y):
     """The larger, or NaN if one is."""
     return y if y > x or y != y else x
 
 
 @device
-def smaller(x, y):  # type: ignore[no-untyped-def]
+def smaller(x, y):
     """The smaller, or NaN if one is."""
     return y if y < x or y != y else x
 
 
 @device
-def product(  # type: ignore[no-untyped-def]
+def product(
     address, a, ao, a_row, a_k, a_block, b, bo, b_k, b_block, b_strip,
     c, co, c_row, c_strip, rows, depth, blocks, width, strips, accumulate, ahead,
 ):  # fmt: skip
@@ -88,13 +88,13 @@ else:
     from numbanet.cuda.target import intrinsic
 
     @intrinsic
-    def fresh(typing, number):  # type: ignore[no-untyped-def]
+    def fresh(typing, number):
         """The same integer; what is made of it is made here.
 
         Otherwise what each layer makes of a thread's number is made before the first epoch, and fills registers.
         """
 
-        def codegen(context, builder, sig, args):  # type: ignore[no-untyped-def]
+        def codegen(context, builder, sig, args):
             kind, bits = args[0].type, sig.args[0].bitwidth
             letter = "l" if bits == 64 else "r"
             text = f"mov.b{bits} $0, $1;"
@@ -103,11 +103,11 @@ else:
         return number(number), codegen
 
     @intrinsic
-    def array(typing, pointer, size):  # type: ignore[no-untyped-def]
+    def array(typing, pointer, size):
         """What lies at an address; ``size`` is what the array says of itself."""
         kind = types.Array(pointer.dtype, 1, "C")
 
-        def codegen(context, builder, sig, args):  # type: ignore[no-untyped-def]
+        def codegen(context, builder, sig, args):
             result = context.make_array(kind)(context, builder)
             itemsize = context.get_constant(types.intp, context.get_abi_sizeof(context.get_data_type(kind.dtype)))
             nothing = cgutils.get_null_value
@@ -140,59 +140,59 @@ else:
         return result._getvalue()
 
     @intrinsic
-    def view(typing, array, start, size):  # type: ignore[no-untyped-def]
+    def view(typing, array, start, size):
         """``array[start : start + size]`` of an array of one axis."""
 
-        def codegen(context, builder, sig, args):  # type: ignore[no-untyped-def]
+        def codegen(context, builder, sig, args):
             return _slice(context, builder, sig, args, [args[2]])
 
         return types.Array(array.dtype, 1, array.layout)(array, types.intp, types.intp), codegen
 
     @intrinsic
-    def grid(typing, array, start, rows, columns):  # type: ignore[no-untyped-def]
+    def grid(typing, array, start, rows, columns):
         """`view` as a matrix."""
 
-        def codegen(context, builder, sig, args):  # type: ignore[no-untyped-def]
+        def codegen(context, builder, sig, args):
             return _slice(context, builder, sig, args, [args[2], args[3]])
 
         return types.Array(array.dtype, 2, array.layout)(array, types.intp, types.intp, types.intp), codegen
 
     @intrinsic
-    def get(typing, array, place):  # type: ignore[no-untyped-def]
+    def get(typing, array, place):
         """``array[place]`` of an array whose elements lie side by side; to Numba a negative index is another case."""
 
-        def codegen(context, builder, sig, args):  # type: ignore[no-untyped-def]
+        def codegen(context, builder, sig, args):
             source = context.make_array(sig.args[0])(context, builder, args[0])
             return builder.load(builder.gep(source.data, [args[1]]))
 
         return array.dtype(array, types.intp), codegen
 
     @intrinsic
-    def put(typing, array, place, value):  # type: ignore[no-untyped-def]
+    def put(typing, array, place, value):
         """``array[place] = value``, as `get`."""
 
-        def codegen(context, builder, sig, args):  # type: ignore[no-untyped-def]
+        def codegen(context, builder, sig, args):
             source = context.make_array(sig.args[0])(context, builder, args[0])
             builder.store(args[2], builder.gep(source.data, [args[1]]))
 
         return types.void(array, types.intp, array.dtype), codegen
 
     @intrinsic
-    def lane(typing, array, start, pitch):  # type: ignore[no-untyped-def]
+    def lane(typing, array, start, pitch):
         """Every element that is ``pitch`` from the one before, from ``start`` on."""
 
-        def codegen(context, builder, sig, args):  # type: ignore[no-untyped-def]
+        def codegen(context, builder, sig, args):
             source = context.make_array(sig.args[0])(context, builder, args[0])
             return _slice(context, builder, sig, args, [source.nitems], args[2])
 
         return types.Array(array.dtype, 1, "A")(array, types.intp, types.intp), codegen
 
     @intrinsic
-    def words(typing, array, start, lanes):  # type: ignore[no-untyped-def]
+    def words(typing, array, start, lanes):
         """The first word of an element, as an array of one."""
         kind = types.Array(types.uint32, 1, "C")
 
-        def codegen(context, builder, sig, args):  # type: ignore[no-untyped-def]
+        def codegen(context, builder, sig, args):
             source = context.make_array(sig.args[0])(context, builder, args[0])
             result = context.make_array(kind)(context, builder)
             pitch = cgutils.unpack_tuple(builder, source.strides)[0]
@@ -208,41 +208,41 @@ else:
         return kind(array, types.intp, types.intp), codegen
 
     @device
-    def put_word(array, place, word):  # type: ignore[no-untyped-def]
+    def put_word(array, place, word):
         """Store a word where an element begins."""
         words(array, place, 1)[0] = word
 
     @device
-    def thread():  # type: ignore[no-untyped-def]
+    def thread():
         """Number of the thread in its block."""
         return cuda.threadIdx.x
 
     @device
-    def threads():  # type: ignore[no-untyped-def]
+    def threads():
         """Threads of a block."""
         return cuda.blockDim.x
 
     @device
-    def block():  # type: ignore[no-untyped-def]
+    def block():
         """Number of the block in the grid."""
         return cuda.blockIdx.x
 
     @device
-    def blocks():  # type: ignore[no-untyped-def]
+    def blocks():
         """Blocks of the grid."""
         return cuda.gridDim.x
 
     @device
-    def meet_block():  # type: ignore[no-untyped-def]
+    def meet_block():
         """Wait for the threads of the block."""
         cuda.syncthreads()
 
     @device
-    def meet_grid():  # type: ignore[no-untyped-def]
+    def meet_grid():
         """Wait for all threads."""
         cuda.cg.this_grid().sync()
 
     @device
-    def atomic_max(array, place, value):  # type: ignore[no-untyped-def]
+    def atomic_max(array, place, value):
         """Let an integer be at least a value."""
         cuda.atomic.max(array, place, value)

@@ -22,9 +22,8 @@ from numbanet.cuda.launch import Launch, kept, text_of
 from numbanet.cuda.runner import trained
 from numbanet.cuda.shape import FAR, Shape, lanes_near, shape_of
 
-THREADS = 256  # of a multiprocessor at a time, as many as have 255 registers each
+RUNNING = 256  # threads of a multiprocessor at a time, as many as have 255 registers each
 WARP = 32
-SUMS = 8192  # bytes of `numbanet.cuda.target.SUMS`
 SHARE = 0.5  # of the free memory, for the networks of one launch
 ENTRY = """
 {head}
@@ -80,7 +79,7 @@ class ManyLaunch(Launch):
         )  # fmt: skip
 
 
-def shape(request: Request) -> Shape | None:
+def shape_of_one(request: Request) -> Shape | None:
     """How one block would share the work, or None where a network takes more than a block."""
     program, choice = request.program, request.runner.choice
     if choice.path == "direct" or (choice.blocks or 1) > 1 or len(program.stages) > 2:
@@ -93,8 +92,8 @@ def shape(request: Request) -> Shape | None:
     lanes = choice.lanes or next((n for n in reversed(near) if n >= batch), near[0] if near else FAR[0])
     itemsize, threads = np.dtype(program.dtype).itemsize, choice.threads
     if threads is None:  # small networks are many on a multiprocessor, and wait little for their own threads
-        most = target.shared_bytes() // (SUMS + (program.rows * lanes + program.tail) * itemsize)
-        threads = max(WARP, THREADS // max(1, most) // WARP * WARP)
+        most = target.shared_bytes() // (target.SUMS + (program.rows * lanes + program.tail) * itemsize)
+        threads = max(WARP, RUNNING // max(1, most) // WARP * WARP)
     return Shape(False, 1, threads, lanes, 1, lanes in near)
 
 
@@ -142,7 +141,7 @@ class Together:
         samples = request.runner.choice.samples
         own = id(program), min(call.batch, len(call.inputs)), call.clip_norm, trains, samples
         if own not in self._keys:
-            how = shape(request)
+            how = shape_of_one(request)
             self._keys[own] = program, None if how is None else (
                 how, call.clip_norm, trains, samples, call.states.size, text_of(program, request.updates)
             )

@@ -10,12 +10,12 @@ from numbanet.cuda.slots import meet
 from numbanet.cuda.sums import team_sum
 
 
-def row_of(plan, data, place):  # type: ignore[no-untyped-def]
+def row_of(plan, data, place):
     """Which sample is at a place of the order."""
     return np.int64(data.order[place]) if plan.ordered else np.int64(place)
 
 
-def first_order(plan, data, rank, size):  # type: ignore[no-untyped-def]
+def first_order(plan, data, rank, size):
     """That in which samples came."""
     if plan.ordered:
         for i in range(rank, plan.samples, size):
@@ -23,7 +23,7 @@ def first_order(plan, data, rank, size):  # type: ignore[no-untyped-def]
         meet()
 
 
-def shuffle(place, data, n, seed, epoch):  # type: ignore[no-untyped-def]
+def shuffle(place, data, n, seed, epoch):
     """The order that Fisher and Yates's exchanges give, many at a time.
 
     An exchange is made once no earlier one that is still to be made touches its two places: Shun, Gu, Blelloch,
@@ -59,7 +59,7 @@ def shuffle(place, data, n, seed, epoch):  # type: ignore[no-untyped-def]
         meet()
 
 
-def other(key, i):  # type: ignore[no-untyped-def]
+def other(key, i):
     """With which place ``i`` is exchanged."""
     word = mix(key + np.uint64(i)) >> np.uint64(32)
     return np.int64((word * np.uint64(i + 1)) >> np.uint64(32))

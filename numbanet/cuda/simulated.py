@@ -79,31 +79,31 @@ def _own() -> Any:
     return threading.current_thread()
 
 
-def array(pointer, size):  # type: ignore[no-untyped-def]
+def array(pointer, size):
     """What is given for an address, of which at least so much is there."""
     return view(pointer, 0, pointer.size if size == 0 else size)
 
 
-def view(array, start, size):  # type: ignore[no-untyped-def]
+def view(array, start, size):
     """``array[start : start + size]`` of an array of one axis."""
     if not 0 <= start <= start + size <= array.size:
         raise IndexError("a kernel reaches past the end of an array")
     return array[start : start + size]
 
 
-def grid(array, start, rows, columns):  # type: ignore[no-untyped-def]
+def grid(array, start, rows, columns):
     """`view` as a matrix."""
     part = view(array, start, rows * columns)
     step = array.strides[0]
     return np.lib.stride_tricks.as_strided(part, (rows, columns), (columns * step, step))
 
 
-def get(array, place):  # type: ignore[no-untyped-def]
+def get(array, place):
     """``array[place]``."""
     return array[_inside(array, place)]
 
 
-def put(array, place, value):  # type: ignore[no-untyped-def]
+def put(array, place, value):
     """``array[place] = value``."""
     array[_inside(array, place)] = value
 
@@ -114,22 +114,22 @@ def _inside(array: np.ndarray, place: int) -> int:
     return place
 
 
-def lane(array, start, pitch):  # type: ignore[no-untyped-def]
+def lane(array, start, pitch):
     """Every element that is ``pitch`` from the one before, from ``start`` on."""
     return array[start::pitch]
 
 
-def fresh(number):  # type: ignore[no-untyped-def]
+def fresh(number):
     """The same number."""
     return number
 
 
-def words(array, start, lanes):  # type: ignore[no-untyped-def]
+def words(array, start, lanes):
     """The first word of an element, as an array of one."""
     return array[start : start + 1].copy().view(np.uint32)[:1]
 
 
-def put_word(array, place, word):  # type: ignore[no-untyped-def]
+def put_word(array, place, word):
     """Store a word where an element begins."""
     array[place : place + 1].view(np.uint32)[0] = word
 
@@ -167,20 +167,20 @@ def meet_grid() -> None:
 def _memory(kind: str, size: int, dtype: Any) -> np.ndarray:
     """Memory of the block."""
     with _lock:
-        return _own().launch.memory.setdefault((kind, block()), np.zeros(size, dtype))  # type: ignore[no-any-return]
+        return _own().launch.memory.setdefault((kind, block()), np.zeros(size, dtype))
 
 
-def shared(dtype):  # type: ignore[no-untyped-def]
+def shared(dtype):
     """Memory of the block, as much as a launch may ask for."""
     return _memory("shared", SHARED // np.dtype(dtype).itemsize, dtype)
 
 
-def sums():  # type: ignore[no-untyped-def]
+def sums():
     """Memory of the block for a number of each of up to 1,024 threads, in float64."""
     return _memory("sums", 1024, np.float64)
 
 
-def atomic_max(array, place, value):  # type: ignore[no-untyped-def]
+def atomic_max(array, place, value):
     """Let an integer be at least a value."""
     with _lock:
         array[place] = max(array[place], value)

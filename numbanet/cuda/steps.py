@@ -27,7 +27,7 @@ DONE, LOST, MASS = 1, 2, 3  # after `failed`: steps of this call, and sums over 
 LOOP = 3  # of them
 
 
-def load_step(place, plan, memory, data, done):  # type: ignore[no-untyped-def]
+def load_step(place, plan, memory, data, done):
     """The batch of a step."""
     start, count, _, share = batch_of(place, plan, data, done)
     if plan.spread:
@@ -36,7 +36,7 @@ def load_step(place, plan, memory, data, done):  # type: ignore[no-untyped-def]
     load(place, plan, memory, data, start, 0, count, share, step_key(plan, done))
 
 
-def begin(place, plan, memory, data):  # type: ignore[no-untyped-def]
+def begin(place, plan, memory, data):
     """Begin an epoch, and load its first batch."""
     if data.results[plan.epochs] >= 0:
         return
@@ -48,7 +48,7 @@ def begin(place, plan, memory, data):  # type: ignore[no-untyped-def]
     load_step(place, plan, memory, data, done)
 
 
-def finish(place, plan, memory, data, clip_norm):  # type: ignore[no-untyped-def]
+def finish(place, plan, memory, data, clip_norm):
     """Use the gradients of a step, and load the next batch of the epoch.
 
     Every block of threads adds up the losses of all lanes, so that all know whether to go on.

@@ -11,7 +11,7 @@ from numbanet.cuda.slots import T, meet, meet_part
 FAN = 16  # numbers that a thread adds up before the threads meet again
 
 
-def block_sum(place, data, value):  # type: ignore[no-untyped-def]
+def block_sum(place, data, value):
     """Sum of a number of each thread of a block, in a fixed order."""
     data.sums[place.thread] = value
     meet_block()
@@ -28,7 +28,7 @@ def block_sum(place, data, value):  # type: ignore[no-untyped-def]
     return total
 
 
-def sum_slices(grads, i, size, slices):  # type: ignore[no-untyped-def]
+def sum_slices(grads, i, size, slices):
     """Sum of an element's slices, of which eight are under way at a time: memory is far."""
     total, at = grads[i], i + size
     for _ in range((slices - 1) // 8):
@@ -41,7 +41,7 @@ def sum_slices(grads, i, size, slices):  # type: ignore[no-untyped-def]
     return total
 
 
-def team_sum(place, data, section, value):  # type: ignore[no-untyped-def]
+def team_sum(place, data, section, value):
     """Sum of a number of each thread of all blocks."""
     own = block_sum(place, data, value)
     if place.blocks == 1:
@@ -56,7 +56,7 @@ def team_sum(place, data, section, value):  # type: ignore[no-untyped-def]
     return block_sum(place, data, value)
 
 
-def fold(rank, size, work, at, rows, lanes):  # type: ignore[no-untyped-def]
+def fold(rank, size, work, at, rows, lanes):
     """Add up each row over its lanes, into its first; other lanes are used up."""
     left = lanes
     while left > 1:
@@ -71,7 +71,7 @@ def fold(rank, size, work, at, rows, lanes):  # type: ignore[no-untyped-def]
         meet_part()
 
 
-def gather_sums(rank, size, grads, slices, pitch, adds, work, base, lanes, sums, parts, offset, count):  # type: ignore[no-untyped-def]
+def gather_sums(rank, size, grads, slices, pitch, adds, work, base, lanes, sums, parts, offset, count):
     """Elements of the gradient from the first lane of their sums, of which there are several parts."""
     for i in range(rank, count, size):
         total = get(work, base + (sums + i) * lanes)
@@ -82,7 +82,7 @@ def gather_sums(rank, size, grads, slices, pitch, adds, work, base, lanes, sums,
             put(grads, other * pitch + offset + i, T(0))
 
 
-def channel_sums(rank, size, work, base, lanes, channels, dz, positions, sums, x):  # type: ignore[no-untyped-def]
+def channel_sums(rank, size, work, base, lanes, channels, dz, positions, sums, x):
     """For each lane the sums over positions of dz, or of x dz where x >= 0."""
     for t in range(rank, channels * lanes, size):
         total = T(0)
@@ -94,7 +94,7 @@ def channel_sums(rank, size, work, base, lanes, channels, dz, positions, sums, x
         put(work, base + sums * lanes + t, total)
 
 
-def embedding_gradient(rank, size, grads, slices, pitch, adds, work, base, lanes, table, rows, width, x, dz, positions):  # type: ignore[no-untyped-def]
+def embedding_gradient(rank, size, grads, slices, pitch, adds, work, base, lanes, table, rows, width, x, dz, positions):
     """Rows of the table's gradient (+)= dz where they were chosen, each element by one thread."""
     for t in range(rank, rows * width, size):
         row, d = t // width, t % width
@@ -108,7 +108,7 @@ def embedding_gradient(rank, size, grads, slices, pitch, adds, work, base, lanes
             put(grads, other * pitch + table + t, T(0))
 
 
-def batch_mean(rank, size, work, base, lanes, samples, x, positions, channels, mean, scratch):  # type: ignore[no-untyped-def]
+def batch_mean(rank, size, work, base, lanes, samples, x, positions, channels, mean, scratch):
     """Means over positions and samples of each channel, into ``work[mean:]``."""
     for t in range(rank, channels * lanes, size):
         total = T(0)
@@ -122,7 +122,7 @@ def batch_mean(rank, size, work, base, lanes, samples, x, positions, channels, m
     meet_part()
 
 
-def batch_measure(rank, size, work, base, lanes, samples, x, positions, channels, tail, scratch):  # type: ignore[no-untyped-def]
+def batch_measure(rank, size, work, base, lanes, samples, x, positions, channels, tail, scratch):
     """Mean and variance of each channel."""
     batch_mean(rank, size, work, base, lanes, samples, x, positions, channels, tail + MEAN * channels, scratch)
     for t in range(rank, channels * lanes, size):
@@ -139,7 +139,7 @@ def batch_measure(rank, size, work, base, lanes, samples, x, positions, channels
     meet_part()
 
 
-def batch_forward(rank, size, hyper, work, base, lanes, x, positions, channels, tail, z, at):  # type: ignore[no-untyped-def]
+def batch_forward(rank, size, hyper, work, base, lanes, x, positions, channels, tail, z, at):
     """z = (x - mean) / sqrt(variance + epsilon)."""
     for t in range(rank, positions * channels * lanes, size):
         c = t // lanes % channels
@@ -150,7 +150,7 @@ def batch_forward(rank, size, hyper, work, base, lanes, x, positions, channels, 
             put(work, tail + INVERSE * channels + c, inverse)
 
 
-def batch_measure_slope(rank, size, work, base, lanes, samples, dz, positions, channels, tail, scratch, z):  # type: ignore[no-untyped-def]
+def batch_measure_slope(rank, size, work, base, lanes, samples, dz, positions, channels, tail, scratch, z):
     """Means of dz and of dz z of each channel."""
     batch_mean(rank, size, work, base, lanes, samples, dz, positions, channels, tail + SLOPE * channels, scratch)
     for t in range(rank, channels * lanes, size):
@@ -166,7 +166,7 @@ def batch_measure_slope(rank, size, work, base, lanes, samples, dz, positions, c
     meet_part()
 
 
-def batch_backward(rank, size, work, base, lanes, samples, dz, positions, channels, tail, z):  # type: ignore[no-untyped-def]
+def batch_backward(rank, size, work, base, lanes, samples, dz, positions, channels, tail, z):
     """dz becomes dx = (dz - mean(dz) - z mean(dz z)) / deviation, and 0 in spare lanes."""
     for t in range(rank, positions * channels * lanes, size):
         c = t // lanes % channels
@@ -177,7 +177,7 @@ def batch_backward(rank, size, work, base, lanes, samples, dz, positions, channe
 
 
 
-def batch_gradient(rank, size, grads, slices, pitch, adds, work, base, lanes, offset, channels, tail):  # type: ignore[no-untyped-def]
+def batch_gradient(rank, size, grads, slices, pitch, adds, work, base, lanes, offset, channels, tail):
     """Mean and variance of the batch, by which running averages go."""
     for i in range(rank, 2 * channels, size):
         put(grads, offset + i, get(work, tail + MEAN * channels + i))

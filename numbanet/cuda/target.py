@@ -18,7 +18,9 @@ from numbanet.cuda import simulated
 SIMULATED = bool(config.ENABLE_CUDASIM)
 if not SIMULATED:
     from numba.cuda.extending import intrinsic  # noqa: F401
-PLENTY = 40 << 10  # bytes that a block may share, beside `sums`, without being allowed to
+MOST = 1024  # threads of a block
+SUMS = 8 * MOST  # bytes in which they add up a number each
+PLENTY = (48 << 10) - SUMS  # bytes that a block may share beside them without being allowed to
 LEGACY = 1  # the default stream, in arrays' interface
 CAPABILITY = 7, 5  # of the oldest card that the toolkit compiles for
 _first: list[int] = []  # the process that used the card first
@@ -92,8 +94,8 @@ def borrow(array: Any) -> Any:
         return array
     place = getattr(array, "__dlpack_device__", None)
     if place is not None and place()[1] != card():
-        raise ValueError(f"the array is on card {place()[1]}, and card {card()} is in use: copy it there, or call "
-                         "numba.cuda.select_device")  # fmt: skip
+        raise ValueError(f"the array is on card {place()[1]}, and card {card()} is in use: copy it there, or choose "
+                         "the card by CUDA_VISIBLE_DEVICES")  # fmt: skip
     named = getattr(array, "__cuda_array_interface__", {})
     if hasattr(array, "__dlpack__") and "stream" not in named:  # a stream that DLPack waits for, if there is CuPy
         with contextlib.suppress(ImportError):
@@ -122,8 +124,8 @@ def card() -> int:
 
 
 def shared_bytes() -> int:
-    """Bytes that a block of threads may share on the chip, beside `sums`."""
-    return simulated.SHARED if SIMULATED else cuda.get_current_device().MAX_SHARED_MEMORY_PER_BLOCK_OPTIN - (1 << 13)
+    """Bytes that a block of threads may share on the chip, beside those for sums."""
+    return simulated.SHARED if SIMULATED else cuda.get_current_device().MAX_SHARED_MEMORY_PER_BLOCK_OPTIN - SUMS
 
 
 def free_bytes() -> int:
@@ -197,7 +199,8 @@ class Kernel:
             driver.cuKernelSetAttribute(attribute, shared, made._codelibrary.get_cufunc().handle, card())
         most = made.max_cooperative_grid_blocks(self.threads, shared) if made.cooperative else blocks
         if blocks > most:
-            raise ValueError(f"blocks wait for one another, and {most} at most run at once on this card; got {blocks}")
+            raise ValueError(f"blocks wait for one another, and {most} at most run at once on this card; got {blocks}: "
+                             "leave blocks=None, or give fewer")  # fmt: skip
         with warnings.catch_warnings():  # a few blocks are what a small network takes
             warnings.filterwarnings("ignore", "Grid size")
             self._ready[blocks, shared, card()] = self._made[blocks, self.threads, 0, shared]

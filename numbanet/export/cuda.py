@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import importlib.util
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numba import config
 
 from numbanet.cpu.program import Program, Scales
 from numbanet.cpu.rebind import rebind
+from numbanet.device import INSTALL, has_numba_cuda
 from numbanet.export.compiled import scalings
 
 if TYPE_CHECKING:
@@ -43,8 +42,8 @@ def to_cuda_device(model: Sequential, *, inputs: Any = None, outputs: Any = None
         If a sample's values don't fit into a thread's local memory of 512 KiB, the model's input shape is not known
         yet, or a scaling does not fit.
     """
-    if importlib.util.find_spec("numba_cuda") is None and not config.ENABLE_CUDASIM:
-        raise ImportError("functions for CUDA need numba-cuda: pip install 'numbanet[cuda]'")
+    if not has_numba_cuda():
+        raise ImportError(f"functions for CUDA need numba-cuda: {INSTALL}")
     from numbanet.cuda import intrinsics, target
     from numbanet.cuda.bind import on_the_device
 

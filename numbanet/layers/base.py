@@ -5,10 +5,12 @@ from __future__ import annotations
 import inspect
 from typing import Any
 
+import numpy as np
+
 from numbanet.checks import positive_int
 from numbanet.graph import Graph
-from numbanet.registry import get
-from numbanet.spec import Activation
+from numbanet.registry import get, names
+from numbanet.spec import Activation, Plugin
 
 
 class Layer:
@@ -60,7 +62,22 @@ class Layer:
         return ""
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}({', '.join(f'{k}={v!r}' for k, v in self.config().items())})"
+        parameters = inspect.signature(type(self)).parameters
+        shown = []
+        for name, value in self.config().items():
+            default: Any = parameters[name].default if name in parameters else inspect.Parameter.empty
+            short, usual = _short(value), (default, (default, default), "identity" if default is None else default)
+            if not any(type(short) is type(other) and np.array_equal(short, other) for other in usual):
+                shown.append(f"{name}={short!r}")
+        return f"{type(self).__name__}({', '.join(shown)})"
+
+
+def _short(value: Any) -> Any:
+    """The name of a registered formula that has its defaults."""
+    kind = type(value).__name__.lower()
+    if isinstance(value, Plugin) and value.name in names(kind) and get(kind, value.name) == value:
+        return value.name
+    return value
 
 
 def per_axis(name: str, value: Any, axes: int) -> tuple[int, ...]:

@@ -9,7 +9,7 @@ import numpy as np
 from sklearn.utils._param_validation import Interval, Options, StrOptions
 
 from numbanet.callbacks import Callback
-from numbanet.device import NAMES
+from numbanet.device import CUDA, NAMES
 from numbanet.registry import KINDS, get
 
 
@@ -63,7 +63,7 @@ NUMBANET: dict[str, list[Any]] = {
     "schedule": [None, Named("schedule")],
     "regularizer": [None, Named("regularizer")],
     "callbacks": [None, Callback, list, tuple],
-    "device": [StrOptions(set(NAMES))],
+    "device": [StrOptions(set(NAMES)), CUDA],
     "dtype": [None, StrOptions({"float32", "float64"})],
     "n_threads": [None, Interval(Integral, 1, None, closed="left")],
 }

@@ -86,7 +86,7 @@ class MLPClassifier(Hidden, Classifier):
         Whether hidden layers normalize batches before their activation.
     callbacks : Callback or sequence of Callback, optional
         Called after each epoch.
-    device : {'cpu', 'cuda', 'auto'}, default='cpu'
+    device : {'cpu', 'cuda', 'auto'} or CUDA, default='cpu'
         Where to train.
     dtype : {'float32', 'float64'}, optional
         Working type; that of ``X`` by default, with 'lbfgs' float64.

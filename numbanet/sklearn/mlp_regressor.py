@@ -85,7 +85,7 @@ class MLPRegressor(Hidden, Regressor):
         Whether hidden layers normalize batches before their activation.
     callbacks : Callback or sequence of Callback, optional
         Called after each epoch.
-    device : {'cpu', 'cuda', 'auto'}, default='cpu'
+    device : {'cpu', 'cuda', 'auto'} or CUDA, default='cpu'
         Where to train.
     dtype : {'float32', 'float64'}, optional
         Working type; that of ``X`` by default, with 'lbfgs' float64.
