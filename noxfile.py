@@ -53,7 +53,7 @@ def bounds(session: nox.Session) -> None:
 def cards(session: nox.Session) -> None:
     """Kernels of the GPU, compiled for cards that are not there."""
     session.install("-e", ".[test,cuda]")
-    kernels = ["tests/test_cuda_ptx.py", "tests/test_cuda_gemm.py", "tests/test_cuda_many.py", "tests/test_export_cuda.py"]
+    kernels = [f"tests/test_{name}.py" for name in ("cuda_ptx", "cuda_gemm", "cuda_many", "export_cuda")]
     session.run("pytest", *kernels, "-k", "card or memory", *session.posargs, env=cached(session, "cards"))
 
 
