@@ -26,7 +26,7 @@ def test_feedforward(activation, formula):
     neuron = Neuron(weights, bias, activation)
     np.testing.assert_allclose(neuron.logit(X), X @ weights + bias, rtol=1e-14)
     np.testing.assert_allclose(neuron.feedforward(X), formula(X @ weights + bias), rtol=1e-14)
-    assert neuron.feedforward(X[0]) == neuron.feedforward(X)[0]
+    assert neuron.feedforward(X[0]) == pytest.approx(neuron.feedforward(X)[0], rel=1e-14)
     assert isinstance(neuron.feedforward(X[0].tolist()), float)
     assert repr(neuron).endswith(f"bias=0.3, activation={activation!r})")
 
@@ -202,6 +202,7 @@ def test_boundaries(unit):
     assert (unit.predict(on + 0.01 * normal) == "yes").all()
 
 
+@pytest.mark.compiled  # three hundred thousand steps
 def test_adaline_settles_where_squares_are_least():
     X, y, _ = separable(margin=0.0)
     unit = Adaline(learning_rate=1e-3, epochs=3000).fit(X, y)
