@@ -38,13 +38,14 @@ _MODULES = {
     "trainer": ["Trainer"],
 }  # fmt: skip
 _OWNERS = {name: module for module, names in _MODULES.items() for name in names}
-_SUBMODULES = ("classic", "datasets", "export", "models", "plot", "sklearn", "testing")
+_SUBMODULES = ("classic", "datasets", "export", "models", "plot", "testing")
+_WITH_EXTRAS = ("sklearn",)  # which an import of everything leaves out
 
 __all__ = sorted([*_OWNERS, *_SUBMODULES])
 
 
 def __getattr__(name: str) -> _Any:
-    if name in _SUBMODULES:
+    if name in _SUBMODULES + _WITH_EXTRAS:
         return _import(f"numbanet.{name}")
     if name not in _OWNERS:
         raise AttributeError(f"module 'numbanet' has no attribute '{name}'")
@@ -54,4 +55,4 @@ def __getattr__(name: str) -> _Any:
 
 
 def __dir__() -> list[str]:
-    return [*__all__, "__version__"]
+    return [*__all__, *_WITH_EXTRAS, "__version__"]

@@ -1,8 +1,10 @@
 """Importing numbanet is cheap, and gives what it says."""
 
+import ast
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -33,6 +35,18 @@ def test_model_without_compiling():
 @pytest.mark.parametrize("name", numbanet.__all__)
 def test_every_name(name):
     assert getattr(numbanet, name) is getattr(numbanet, name)
+
+
+def test_type_checkers_see_every_name():
+    stub = Path(numbanet.__file__).with_suffix(".pyi").read_text(encoding="utf-8")
+    found = [
+        (node.module, name.name, name.asname)
+        for node in ast.parse(stub).body if isinstance(node, ast.ImportFrom) for name in node.names
+    ]  # fmt: skip
+    submodules = numbanet._SUBMODULES + numbanet._WITH_EXTRAS
+    expected = [(f"numbanet.{module}", name) for name, module in numbanet._OWNERS.items()]
+    expected += [("numbanet", name) for name in submodules]
+    assert sorted(found) == sorted((module, name, name) for module, name in expected)
 
 
 def test_star_import():

@@ -25,7 +25,7 @@ FIXED = {
 }
 CLIPS = {(0.0, 6.0): "relu6", (-1.0, 1.0): "hard_tanh", (0.0, np.inf): "relu"}
 ROWS = {"Softmax": "softmax", "LogSoftmax": "log_softmax"}
-KINDS = {*NAMES, *SLOPES, *FIXED, *ROWS, "Clip", "Gelu", "PRelu"}
+KINDS: set[str] = {*NAMES, *SLOPES, *FIXED, *ROWS, "Clip", "Gelu", "PRelu"}
 
 
 def activation_of(step: Step, source: Source, axes: int) -> Activation:
