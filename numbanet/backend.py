@@ -91,6 +91,29 @@ def new_predictor(graph: Graph, dtype: str, choice: CUDA | None = None) -> Any:
         return Predictor(graph, dtype)
 
 
+def new_steps(graph: Graph, dtype: str, *arguments: Any, **options: Any) -> Any:
+    """What one training step computes, operation by operation.
+
+    Parameters
+    ----------
+    graph : Graph
+        The model.
+    dtype : str
+        Working type.
+    *arguments, **options
+        Loss, parameters, samples, targets and weights; classes, seed and step.
+
+    Returns
+    -------
+    iterator
+        Of direction, node, value and array.
+    """
+    from numbanet.cpu.tracing import traced
+
+    with _told(dtype):
+        return list(traced(graph, dtype, *arguments, **options))
+
+
 def new_jacobian(graph: Graph, dtype: str) -> Any:
     """Derivatives of a model's outputs with respect to its inputs.
 

@@ -12,10 +12,12 @@ from typing import Any
 import numpy as np
 
 from numbanet._turns import Turns, finish
+from numbanet.backend import new_steps
 from numbanet.callbacks import Callback
 from numbanet.checkpoint import recall
 from numbanet.checks import positive_float, positive_int
-from numbanet.device import CUDA
+from numbanet.data import on_host
+from numbanet.device import CUDA, chosen
 from numbanet.diagnosis import where_it_began
 from numbanet.history import History
 from numbanet.interrupts import late_interrupt
@@ -23,6 +25,7 @@ from numbanet.model import Sequential
 from numbanet.resumable import Resumable
 from numbanet.spec import Loss, Metric, Optimizer, Regularizer
 from numbanet.targets import Targets
+from numbanet.trace import Trace
 
 CALL = 0.2  # seconds that one compiled call should last where nothing happens between epochs
 
@@ -257,6 +260,50 @@ class Trainer(Resumable):
         self.history.append({"epoch": self.epochs_done, **logs})
         for hook in work.hooks:
             hook.on_epoch_end(self, self.epochs_done, logs)
+
+    def trace(self, X: Any, y: Any, *, sample_weight: Any = None) -> Trace:
+        """One step on a batch, shown and not taken: the trainer and the model stay as they are.
+
+        Parameters
+        ----------
+        X : array_like of shape (n, ...)
+            Samples of the batch.
+        y : array_like of shape (n,) or (n, outputs)
+            Targets.
+        sample_weight : array_like of shape (n,), optional
+            Weights of the samples.
+
+        Returns
+        -------
+        Trace
+            Every value and derivative, by name; prints as a table.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If an argument can't be used, or the model normalizes batches, in which samples are not apart.
+        FloatingPointError
+            If the loss is not finite.
+        """
+        X = on_host(X, "X", chosen(self.device) is not None)
+        X, targets, weights, graph = self._training_data(X, y, sample_weight, None)
+        if any(node.kind == "batch_normalize" for node in graph.nodes):
+            raise ValueError("a step can't be shown of a model with BatchNorm, in which samples are not apart")
+        self._prepare(graph, targets.classes)
+        engine, before = self._engine, self.model.parameters
+        data, how = (X, targets.values, weights), {"classes": targets.classes, "seed": self.seed}
+        steps = new_steps(graph, self.dtype, self.loss, before, *data, step=engine.steps_done, **how)
+        memory, done, after = engine.memory(), engine.steps_done, before.copy()
+        try:
+            _, failed = engine.train(
+                after, *data, batch=len(X), epochs=1, epoch=self.epochs_done, shuffle=False, factor=self._factor, **how
+            )
+        finally:
+            engine.restore(*memory, done)
+        loss, gradient = engine.gradient(before, *data, penalized=self.penalized, **how)
+        if failed >= 0:
+            raise FloatingPointError(f"the loss of these samples is {loss}: there is no step to show")
+        return Trace.of(graph, X, steps, loss, {"": before, "d ": gradient, " after": after})
 
     # -- what goes wrong ----------------------------------------------------------------
 
