@@ -34,6 +34,7 @@ _MODULES = {
     "scaling": ["Scaling"],
     "search": ["WeightDecayCV", "select_weight_decay"],
     "spec": ["Activation", "Initializer", "Loss", "Metric", "Optimizer", "Regularizer", "Schedule"],
+    "starts": ["MultiStart", "multi_start"],
     "store": ["FormatError", "load"],
     "trainer": ["Trainer"],
 }  # fmt: skip

@@ -218,6 +218,8 @@ from numbanet.spec import (
 from numbanet.spec import (
     Schedule as Schedule,
 )
+from numbanet.starts import MultiStart as MultiStart
+from numbanet.starts import multi_start as multi_start
 from numbanet.store import FormatError as FormatError
 from numbanet.store import load as load
 from numbanet.trainer import Trainer as Trainer
