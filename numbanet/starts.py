@@ -21,7 +21,7 @@ from numbanet.trainer import Trainer
 class MultiStart:
     """What became of each beginning.
 
-    Attributes
+    Parameters
     ----------
     seeds : ndarray of shape (starts,)
         Of the initial weights and the orders.
