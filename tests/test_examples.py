@@ -1,13 +1,30 @@
 """The examples of the documentation: each runs, and does what its page says."""
 
+import doctest
+import importlib
 import runpy
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+import numbanet as nn
+
+PACKAGE = Path(nn.__file__).parent
+DOCUMENTED = [
+    ".".join(("numbanet", *path.relative_to(PACKAGE).with_suffix("").parts))
+    for path in sorted(PACKAGE.rglob("*.py"))
+    if ">>> " in path.read_text(encoding="utf-8") and "template" not in path.parts
+]
 EXAMPLES = Path(__file__).parents[1] / "docs" / "examples"
 pytestmark = pytest.mark.compiled
+
+
+@pytest.mark.parametrize("module", DOCUMENTED)
+def test_examples_of_docstrings(module):
+    found = doctest.testmod(importlib.import_module(module))
+    assert found.attempted > 0
+    assert found.failed == 0
 
 
 def run(name):
