@@ -85,7 +85,7 @@ def test_saved_and_loaded(tmp_path):
 
 
 def test_settings():
-    assert repr(RadialBasis(3, scale=2)).startswith("RadialBasis(units=3, function=")
+    assert repr(RadialBasis(3, scale=2)).startswith("RadialBasis(units=3, ")
     assert "radial_gaussian" in nn.Sequential([RadialBasis(3)], input_shape=(2,)).summary()
     with pytest.raises(ValueError, match="units must be at least 1, got 0"):
         RadialBasis(0)
