@@ -52,7 +52,7 @@ def bounds(session: nox.Session) -> None:
 @nox.session
 def cards(session: nox.Session) -> None:
     """Kernels of the GPU, compiled for cards that are not there."""
-    session.install("-e", ".[test,cuda]")
+    session.install("-e", ".[test,cuda]", "cuda-toolkit==13.0.*")
     kernels = [f"tests/test_{name}.py" for name in ("cuda_ptx", "cuda_gemm", "cuda_many", "export_cuda")]
     session.run("pytest", *kernels, "-k", "card or memory", *session.posargs, env=cached(session, "cards"))
 
