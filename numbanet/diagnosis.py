@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 
 from numbanet.backend import new_predictor
-from numbanet.graph import Graph
 from numbanet.model import Sequential
 
 RESTLESS = ("batch_normalize", "dropout", "gaussian_noise")  # kinds of nodes that are others in training
@@ -30,9 +29,7 @@ def where_it_began(model: Sequential, parameters: np.ndarray, samples: np.ndarra
     """
     graph = model.graph
     for k, node in enumerate(graph.nodes):
-        part = Graph(graph.input_shape, graph.nodes[: k + 1], graph.parameters)
-        part.output = node.output
-        outputs = new_predictor(part, model.dtype)(parameters, samples)
+        outputs = new_predictor(graph.until(k), model.dtype)(parameters, samples)
         if outputs is None or not np.isfinite(outputs).all():
             layer = model.layers[node.layer]
             return f"it began in layer {node.layer} ({type(layer).__name__}, {node.kind})"

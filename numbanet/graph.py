@@ -217,6 +217,13 @@ class Graph:
         graph.input, graph.output = self.input, self.output
         return graph
 
+    def until(self, last: int) -> Graph:
+        """The part that gives what the node of an index gives."""
+        part = self.copy()
+        del part.nodes[last + 1 :]
+        part.output = part.nodes[-1].output
+        return part
+
     def penalized(self, default: Regularizer | None) -> list[tuple[Parameter, Regularizer]]:
         """Which parameters a regularizer acts on: the layer's own, or the default."""
         pairs = []

@@ -1,22 +1,21 @@
-"""Pictures of training; matplotlib is loaded when one is drawn."""
+"""Curves of training and of cross-validation."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
+from numbanet.plot.style import GREEN, GREY, TRAIN, VALIDATION, finished, new_axes
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-TRAIN, VALIDATION, GREY = "#4477aa", "#ee6677", "#777777"  # Tol's bright scheme: safe for the colour-blind
-
 
 def learning_curve(history: Mapping[str, Sequence[float]], ax: Axes | None = None, *, monitor: str = "loss",
-                   mode: str = "min") -> Axes:
+                   mode: str = "min", rate: bool = False) -> Axes:
     """Draw a quantity over the epochs, for training and validation data, and mark its best epoch.
 
     Parameters
@@ -29,6 +28,8 @@ def learning_curve(history: Mapping[str, Sequence[float]], ax: Axes | None = Non
         Column to draw, with ``val_`` before it for the validation data.
     mode : {'min', 'max'}
         Whether the least or the greatest value is the best.
+    rate : bool
+        Whether to draw the learning rate, too, with a logarithmic axis of its own on the right.
 
     Returns
     -------
@@ -42,10 +43,11 @@ def learning_curve(history: Mapping[str, Sequence[float]], ax: Axes | None = Non
     ValueError
         If `history` has no such column.
     """
-    if monitor not in history:
-        raise ValueError(f"history has no '{monitor}'; it has: {', '.join(history) or 'nothing'}")
+    for name in (monitor, *["learning_rate"] * rate):
+        if name not in history:
+            raise ValueError(f"history has no '{name}'; it has: {', '.join(history) or 'nothing'}")
     if ax is None:
-        ax = _new_axes()
+        ax = new_axes()
     values = np.asarray(history[monitor], float)
     epochs = np.asarray(history.get("epoch", np.arange(1, len(values) + 1)), float)
     # A dot where a line would have nothing to join.
@@ -61,7 +63,18 @@ def learning_curve(history: Mapping[str, Sequence[float]], ax: Axes | None = Non
                 label=f"best: {values[best]:.4g}, epoch {epochs[best]:.0f}")
     ax.set_xlabel("epoch")
     ax.set_ylabel(monitor.replace("_", " "))
-    return _finished(ax)
+    if rate:
+        _learning_rate(ax, epochs, np.asarray(history["learning_rate"], float))
+    return finished(ax)
+
+
+def _learning_rate(ax: Axes, epochs: np.ndarray, rates: np.ndarray) -> None:
+    other = ax.twinx()
+    other.plot(epochs, rates, color=GREEN, lw=1, ls="--", drawstyle="steps-post")
+    other.set_yscale("log")
+    other.set_ylabel("learning rate", color=GREEN)
+    other.spines["top"].set_visible(False)
+    ax.plot([], [], color=GREEN, lw=1, ls="--", label="learning rate")
 
 
 def validation_curve(strengths: ArrayLike, means: ArrayLike, errors: ArrayLike, chosen: float, ax: Axes | None = None
@@ -87,7 +100,7 @@ def validation_curve(strengths: ArrayLike, means: ArrayLike, errors: ArrayLike, 
     ImportError
         If matplotlib is missing.
     """
-    ax = _new_axes() if ax is None else ax
+    ax = new_axes() if ax is None else ax
     x, y, bars = np.asarray(strengths, float), np.asarray(means, float), np.asarray(errors, float)
     shown = np.isfinite(y)
     ax.errorbar(x[shown], y[shown], bars[shown], color=VALIDATION, lw=1.8, marker="o", ms=4, capsize=3,
@@ -98,49 +111,4 @@ def validation_curve(strengths: ArrayLike, means: ArrayLike, errors: ArrayLike, 
     ax.set_xscale("symlog", linthresh=max(x[x > 0].min(initial=1.0), 1e-12)) if (x == 0).any() else ax.set_xscale("log")
     ax.set_xlabel("weight decay")
     ax.set_ylabel("validation loss")
-    return _finished(ax)
-
-
-def save_picture(path: Path, draw: Callable[..., Any], panels: int = 1) -> bool:
-    """Draw into a file, without a display.
-
-    Parameters
-    ----------
-    path : Path
-        PNG file to write.
-    draw : callable
-        Takes as many axes as there are panels.
-    panels : int
-        Side by side.
-
-    Returns
-    -------
-    bool
-        Whether matplotlib is there.
-    """
-    try:
-        # Without pyplot, which looks for a display.
-        from matplotlib.backends.backend_agg import FigureCanvasAgg
-        from matplotlib.figure import Figure
-    except ImportError:
-        return False
-    figure = Figure(figsize=(4.8 * panels, 3.6), layout="constrained")
-    FigureCanvasAgg(figure)
-    draw(*np.atleast_1d(figure.subplots(1, panels)))
-    figure.savefig(path, dpi=120)
-    return True
-
-
-def _new_axes() -> Axes:
-    try:
-        from matplotlib import pyplot
-    except ImportError:
-        raise ImportError("pictures need matplotlib: pip install 'numbanet[plot]'") from None
-    return pyplot.subplots(layout="constrained")[1]
-
-
-def _finished(ax: Axes) -> Axes:
-    ax.grid(alpha=0.25, lw=0.6)
-    ax.spines[["top", "right"]].set_visible(False)
-    ax.legend(frameon=False)
-    return ax
+    return finished(ax)
