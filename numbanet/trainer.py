@@ -99,7 +99,6 @@ class Trainer(Resumable):
         self.stop_training = self.interrupted = False
         self.log_names: list[str] = []
         self._error = math.inf
-        self._memory: Any = None
 
     # -- training -----------------------------------------------------------------------
 
@@ -240,7 +239,6 @@ class Trainer(Resumable):
 
     def _epochs(self, work: _Work, count: int) -> Turns:
         """Losses of the epochs that ended, and the steps done before one failed, or -1."""
-        self._memory = self._engine.memory() if self.schedule and self.schedule.adapt else None
         losses, failed = yield from self._engine.training(
             self.model.parameters, work.X, work.y.values, work.weights, classes=work.y.classes, batch=work.batch,
             epochs=count, epoch=self.epochs_done, seed=self.seed, shuffle=work.shuffle, factor=self._factor,
@@ -328,7 +326,7 @@ class Trainer(Resumable):
         if keep:
             self._error = error
         else:
-            self._engine.undo(self.model.parameters, self._memory)
+            self._engine.undo(self.model.parameters)
 
     def _loss(self, work: _Work) -> Turns:
         return (yield from self._engine.evaluation(

@@ -577,6 +577,17 @@ def test_bold_driver():
     assert trail[-1][0] < 0.2 * first
 
 
+def test_bold_driver_with_momentum_goes_on_falling():
+    """A velocity that was kept would point uphill again, however small the step."""
+    X = np.linspace(-1, 1, 80)[:, np.newaxis]
+    optimizer = nn.SGD(0.1, momentum=0.9, schedule=nn.BoldDriver())
+    model = nn.Sequential([nn.Dense(12, "tanh"), nn.Dense(1)])
+    trainer = nn.Trainer(model, "mse", optimizer, dtype="float64", seed=0)
+    losses = trainer.fit(X, np.sin(5 * X) + 0.3 * X, epochs=600, batch_size=80, progress=False)["loss"]
+    assert losses[-1] < 0.1 * losses[4]
+    assert trainer.learning_rate > 1e-3
+
+
 def test_bold_driver_without_callbacks_gives_the_same_bits():
     def run(**options):
         trainer = trainer_of("mean_squared_error", nn.SGD(0.3, schedule="bold_driver"), units=(2,))

@@ -221,7 +221,8 @@ def BoldDriver(increase: float = 1.05, decrease: float = 0.5) -> Schedule:
 
     Notes
     -----
-    Meant for the full batch; with small batches errors rise by chance as well.
+    An undone epoch ends the optimiser's memory, too: a velocity that points uphill would do so at every rate. Meant for
+    the full batch; with small batches errors rise by chance as well.
     """
     return Schedule("bold_driver", adapt=bold_driver, params={"increase": increase, "decrease": decrease},
                     bounds={"increase": "[1, inf)", "decrease": "(0, 1)"})

@@ -162,13 +162,10 @@ class Engine:
         """
         self._program(True, classes)
 
-    def undo(self, params: np.ndarray, memory: tuple[np.ndarray, int] | None = None) -> None:
-        """Put back the parameters of before the last epoch, and what the optimiser remembered or nothing."""
+    def undo(self, params: np.ndarray) -> None:
+        """Put back the parameters of before the last epoch; what the optimiser remembers led astray, and goes."""
         params[:] = self._runner.buffers["backup"][: params.size]
-        if memory is None:
-            self.reset()
-        else:
-            self.states, self.steps_since_reset = memory
+        self.reset()
 
     def reset(self) -> None:
         """Begin the optimiser's states anew."""
