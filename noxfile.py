@@ -50,6 +50,13 @@ def bounds(session: nox.Session) -> None:
 
 
 @nox.session
+def docs(session: nox.Session) -> None:
+    """Every page, warnings being errors."""
+    session.install("-e", ".[docs]")
+    session.run("python", "-m", "sphinx", "-W", "--keep-going", "-b", "html", "docs", "docs/_build/html")
+
+
+@nox.session
 def cards(session: nox.Session) -> None:
     """Kernels of the GPU, compiled for cards that are not there."""
     session.install("-e", ".[test,cuda]", "cuda-toolkit==13.0.*")
@@ -60,7 +67,7 @@ def cards(session: nox.Session) -> None:
 @nox.session
 def floor(session: nox.Session) -> None:
     """All tests with the oldest versions that pyproject.toml allows."""
-    session.install("-e", ".[test]", *floors("sklearn", "plot", "onnx"))
+    session.install("-e", ".[test]", *floors("sklearn", "plot", "onnx", "tensorboard"))
     ignored = ["-W", "ignore::DeprecationWarning"]  # of old versions that use each other
     session.run("pytest", *ignored, *session.posargs, env=cached(session, "floor"))
 

@@ -36,6 +36,7 @@ _MODULES = {
     "spec": ["Activation", "Initializer", "Loss", "Metric", "Optimizer", "Regularizer", "Schedule"],
     "starts": ["MultiStart", "multi_start"],
     "store": ["FormatError", "load"],
+    "tensorboard": ["TensorBoard"],
     "trainer": ["Trainer"],
 }  # fmt: skip
 _OWNERS = {name: module for module, names in _MODULES.items() for name in names}

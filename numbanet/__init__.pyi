@@ -222,6 +222,7 @@ from numbanet.starts import MultiStart as MultiStart
 from numbanet.starts import multi_start as multi_start
 from numbanet.store import FormatError as FormatError
 from numbanet.store import load as load
+from numbanet.tensorboard import TensorBoard as TensorBoard
 from numbanet.trainer import Trainer as Trainer
 
 __version__: str

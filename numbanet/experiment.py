@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -16,8 +15,8 @@ from numbanet.history import History
 from numbanet.layers import Dense
 from numbanet.model import Sequential
 from numbanet.models import lenet5
-from numbanet.plot import learning_curve, save_picture
 from numbanet.registry import get
+from numbanet.runs import HISTORY, MODEL, curves, save
 from numbanet.search import WeightDecayCV, select_weight_decay
 from numbanet.trainer import Trainer
 
@@ -136,7 +135,8 @@ class Experiment:
                 f"{len(self.X_validation):,} to validate, {len(self.X_test):,} held out\n"
                 f"network {self.network}, {self.optimizer.name}, {self.loss.name}")
 
-    def fit(self, checkpoint: Path | None = None, resume: bool = False) -> History:
+    def fit(self, checkpoint: Path | None = None, resume: bool = False, watchers: Sequence[Callback] = ()
+            ) -> History:
         """Train with a progress bar, until the validation loss no longer improves.
 
         Parameters
@@ -145,6 +145,8 @@ class Experiment:
             Folder for checkpoints.
         resume : bool
             Whether to go on from the newest there.
+        watchers : sequence of Callback
+            Further callbacks.
 
         Returns
         -------
@@ -159,7 +161,7 @@ class Experiment:
             If there is no checkpoint to go on from.
         """
         epochs = self.epochs
-        callbacks: list[Callback] = [EarlyStopping("auto", patience=self.patience)]
+        callbacks: list[Callback] = [EarlyStopping("auto", patience=self.patience), *watchers]
         if checkpoint is not None:
             if resume:
                 epochs = self.trainer.resume(checkpoint)
@@ -225,16 +227,9 @@ class Experiment:
         list of str
             Names of the files.
         """
-        self.model.save(folder / "model.numbanet")
-        history.to_csv(folder / "history.csv")
-        monitors = [name for name in ("loss", "accuracy") if name in history]
-
-        def draw(*axes: Any) -> None:
-            for monitor, ax in zip(monitors, axes, strict=True):
-                learning_curve(history, ax, monitor=monitor, mode="max" if monitor == "accuracy" else "min")
-
-        drawn = save_picture(folder / "learning_curve.png", draw, len(monitors))
-        return ["model.numbanet", "history.csv", *["learning_curve.png"] * drawn]
+        self.model.save(folder / MODEL)
+        history.to_csv(folder / HISTORY)
+        return [MODEL, HISTORY, *save([curves(history)], folder, "png")]
 
     def tune(self, strengths: Sequence[float], folds: int) -> WeightDecayCV:
         """Choose the weight decay by cross-validation, and train with it on all that is not held out.

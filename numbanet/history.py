@@ -6,7 +6,7 @@ import csv
 import math
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 NAN = float("nan")
 
@@ -93,6 +93,40 @@ class History(dict[str, list[Any]]):
             for row in zip(*self.values(), strict=True):
                 writer.writerow("" if value != value else value for value in row)
 
+    @classmethod
+    def from_csv(cls, path: str | Path) -> Self:
+        """Read what `to_csv` wrote.
+
+        Parameters
+        ----------
+        path : path-like
+            File to read.
+
+        Returns
+        -------
+        History
+            With the same columns; what is empty is NaN.
+
+        Raises
+        ------
+        ValueError
+            If the file is no table of numbers with a header.
+        OSError
+            If it can't be read.
+        """
+        with open(path, newline="", encoding="utf-8") as file:
+            header, *rows = list(csv.reader(file)) or [[]]
+        if not header or len(set(header)) < len(header):
+            raise ValueError(f"{path} has no header with a name for each column, such as epoch,loss,val_loss")
+        for line, row in enumerate(rows, 2):
+            if len(row) != len(header):
+                raise ValueError(f"{path}, line {line}: expected {len(header)} values, got {len(row)}")
+        columns = zip(*rows, strict=True) if rows else [()] * len(header)
+        try:
+            return cls({name: [*map(_number, column)] for name, column in zip(header, columns, strict=True)})
+        except ValueError as error:
+            raise ValueError(f"{path} must hold numbers: {error}") from None
+
     def __repr__(self) -> str:
         head = f"History of {self.epochs} epoch{'s' * (self.epochs != 1)}"
         rows = range(self.epochs)
@@ -104,3 +138,8 @@ class History(dict[str, list[Any]]):
         lines = ["  ".join(text.rjust(width) for text, width in zip(line, widths, strict=True))
                  for line in zip(*columns, strict=True)]
         return "\n".join([head, *lines])
+
+
+def _number(text: str) -> float:
+    """An int where it was one, such as an epoch."""
+    return NAN if not text else int(text) if text.lstrip("-").isdecimal() else float(text)

@@ -58,10 +58,7 @@ class WeightDecayCV:
     @property
     def errors(self) -> np.ndarray:
         """Standard error of each mean; infinite where a fold failed."""
-        finite = np.isfinite(self.scores).all(axis=1)
-        errors = np.full(len(self.scores), np.inf)
-        errors[finite] = self.scores[finite].std(axis=1, ddof=1) / self.scores.shape[1] ** 0.5
-        return errors
+        return standard_errors(self.scores)
 
     def predict(self, X: Any) -> np.ndarray:
         """Predictions of the network trained on all samples.
@@ -244,14 +241,26 @@ def select_weight_decay(
     best = int(means.argmin())
     if not np.isfinite(means[best]):
         raise FloatingPointError("no strength could be trained in all folds; lower the learning rate")
-    choice = best
-    if one_standard_error:
-        limit = means[best] + scores[best].std(ddof=1) / folds**0.5
-        choice = int(np.flatnonzero(means <= limit)[-1])
+    choice = largest_within_error(scores) if one_standard_error else best
     last = trainer(float(tried[choice]))
     last.threads = threads
     last.fit(X, y, epochs=int(np.median(ended[choice])), batch_size=batch_size, progress=False)
     return WeightDecayCV(tried, scores, ended, float(tried[best]), float(tried[choice]), last)
+
+
+def standard_errors(scores: np.ndarray) -> np.ndarray:
+    """Of the means of rows; infinite where an element is."""
+    finite = np.isfinite(scores).all(axis=1)
+    errors = np.full(len(scores), np.inf)
+    errors[finite] = scores[finite].std(axis=1, ddof=1) / scores.shape[1] ** 0.5
+    return errors
+
+
+def largest_within_error(scores: np.ndarray) -> int:
+    """Row of the largest strength whose mean score is within one standard error of the best."""
+    means = scores.mean(axis=1)
+    best = int(means.argmin())
+    return int(np.flatnonzero(means <= means[best] + standard_errors(scores)[best])[-1])
 
 
 def _folds(n: int, labels: np.ndarray | None, count: int, seed: int) -> list[np.ndarray]:

@@ -39,7 +39,7 @@ class Differentiated:
 
         Returns
         -------
-        ndarray of shape (n, *outputs, *inputs)
+        ndarray of shape ``(n, *outputs, *inputs)``
             Of the model's dtype.
 
         Raises
@@ -60,8 +60,8 @@ class Differentiated:
         X : array_like of shape (n, ...)
             Samples.
         output : int, tuple of int or array_like, optional
-            Index of the output, or weights of all, of their shape or of the shape (n, *outputs). A model with a single
-            output needs none.
+            Index of the output, or weights of all, of their shape or of the shape ``(n, *outputs)``. A model with a
+            single output needs none.
 
         Returns
         -------

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import click
 import numpy as np
 import pytest
 from click.testing import CliRunner
@@ -14,6 +15,7 @@ from click.testing import CliRunner
 import numbanet as nn
 from numbanet import __version__, cli
 from numbanet._discovery import Found
+from numbanet.cli import results, training
 from numbanet.datasets import Dataset
 from numbanet.registry import Failure
 from numbanet.testing import CHECKS, check_regularizer
@@ -73,7 +75,7 @@ def test_version_and_help():
     text = run("train", "--help").output
     for option in ("target", "layers", "activation", "loss", "optimizer", "learning-rate", "weight-decay", "epochs",
                    "batch-size", "validation-fraction", "test-fraction", "patience", "seed", "threads", "dtype",
-                   "output"):
+                   "output", "html", "tensorboard"):
         assert f"--{option}" in text
 
 
@@ -94,16 +96,16 @@ def test_bad_options(arguments):
 
 
 def test_runs_never_replace_others(folder):
-    assert [cli._new_folder("digits", None) for _ in range(3)] == [Path("runs", f"digits-{n}") for n in (1, 2, 3)]
-    assert cli._new_folder("digits", Path("mine")) == cli._new_folder("digits", Path("mine")) == Path("mine")
+    assert [training._new_folder("digits", None) for _ in range(3)] == [Path("runs", f"digits-{n}") for n in (1, 2, 3)]
+    assert training._new_folder("digits", Path("mine")) == training._new_folder("digits", Path("mine")) == Path("mine")
     Path("mine", "model.numbanet").touch()
-    with pytest.raises(cli.click.ClickException, match="'mine' isn't empty"):
-        cli._new_folder("digits", Path("mine"))
+    with pytest.raises(click.ClickException, match="'mine' isn't empty"):
+        training._new_folder("digits", Path("mine"))
 
 
 def test_report_of_classes(capsys):
     dataset = Dataset(np.zeros((4, 1)), np.zeros(4), "classification", ["a", "[bold]"])
-    cli._report(dataset, np.array([0, 0, 1, 1]), np.array([0, 1, 1, 1]))
+    results.show_results(dataset, np.array([0, 0, 1, 1]), np.array([0, 1, 1, 1]))
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == "Held-out accuracy 75.00 % (3 of 4)"
     assert [line.split() for line in lines[2:]] == [["a", "[bold]"], ["a", "1", "1"], ["[bold]", ".", "2"]]
@@ -111,7 +113,7 @@ def test_report_of_classes(capsys):
 
 def test_report_of_many_classes(capsys):
     dataset = Dataset(np.zeros((4, 1)), np.zeros(4), "classification", [f"class{i}" for i in range(30)])
-    cli._report(dataset, np.array([0, 0, 1, 29]), np.array([0, 1, 0, 29]))
+    results.show_results(dataset, np.array([0, 0, 1, 29]), np.array([0, 1, 0, 29]))
     lines = capsys.readouterr().out.splitlines()
     assert [line.split() for line in lines[2:]] == [
         ["true", "predicted", "samples"], ["class0", "class1", "1"], ["class1", "class0", "1"]]
@@ -119,11 +121,11 @@ def test_report_of_many_classes(capsys):
 
 def test_report_of_numbers(capsys):
     dataset = Dataset(np.zeros((2, 1)), np.zeros(2), "regression")
-    cli._report(dataset, np.array([[1.0], [3.0]]), np.array([[1.5], [2.5]]))
+    results.show_results(dataset, np.array([[1.0], [3.0]]), np.array([[1.5], [2.5]]))
     assert capsys.readouterr().out == "Held-out root mean squared error 0.5, R² 0.7500\n"
-    cli._report(dataset, np.array([[1.0, 2], [3.0, 2]]), np.array([[1.5, 1], [2.5, 1]]))
+    results.show_results(dataset, np.array([[1.0, 2], [3.0, 2]]), np.array([[1.5, 1], [2.5, 1]]))
     assert capsys.readouterr().out.splitlines()[1] == "Held-out root mean squared error of output 1 1"
-    cli._report(dataset, np.zeros((0, 1)), np.zeros((0, 1)))
+    results.show_results(dataset, np.zeros((0, 1)), np.zeros((0, 1)))
     assert capsys.readouterr().out == "No samples were held out.\n"
 
 
@@ -208,6 +210,7 @@ def test_without_matplotlib(folder, monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
     output = train("digits", "--epochs", "1", "--output", "mine")
     assert "pip install 'numbanet[plot]'" in output
+    assert "▲ best, epoch 1" in output
     assert {path.name for path in Path("mine").iterdir()} == {"history.csv", "model.numbanet"}
 
 

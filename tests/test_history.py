@@ -133,3 +133,27 @@ def test_learning_curve_errors(history, monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     with pytest.raises(ImportError, match=r"pip install 'numbanet\[plot\]'"):
         learning_curve(history)
+
+
+def test_read_again(history, tmp_path):
+    history.append({"epoch": 4, "loss": -1e-300, "lr": 3.0})
+    history.to_csv(tmp_path / "history.csv")
+    again = History.from_csv(tmp_path / "history.csv")
+    assert list(again) == ["epoch", "loss", "val_loss", "lr"]
+    assert again["epoch"] == [1, 2, 3, 4]
+    assert all(type(epoch) is int for epoch in again["epoch"])
+    for name, values in history.items():
+        np.testing.assert_array_equal(again[name], values)
+    assert repr(again) == repr(history)
+    History({"loss": []}).to_csv(tmp_path / "empty.csv")
+    assert History.from_csv(tmp_path / "empty.csv") == {"loss": []}
+
+
+@pytest.mark.parametrize(("text", "problem"), [
+    ("", "no header"), ("loss,loss\n1,2\n", "no header"),
+    ("epoch,loss\n1,0.5\n2\n", "line 3: expected 2 values, got 1"),
+    ("loss\nmuch\n", "must hold numbers: could not convert string to float: 'much'")])
+def test_files_that_are_no_history(text, problem, tmp_path):
+    (tmp_path / "history.csv").write_text(text)
+    with pytest.raises(ValueError, match=problem):
+        History.from_csv(tmp_path / "history.csv")

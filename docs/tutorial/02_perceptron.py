@@ -110,15 +110,18 @@ print(f"{made} mistakes; at most {bound:.0f} were possible")
 #
 #    w \leftarrow w + \eta\,(s - z)\,x, \qquad b \leftarrow b + \eta\,(s - z).
 #
-# This is the gradient of the squared error :math:`(s - z)^2 / 2`, so Adaline is where gradient descent enters our story.
+# This is the gradient of the squared error :math:`(s - z)^2 / 2`, so Adaline is where gradient descent enters our
+# story.
 
 adaline = Adaline(learning_rate=0.05, epochs=30).fit(X, y)
 print("mean squared error, first and last epoch:", np.round([adaline.errors_[0], adaline.errors_[-1]], 3))
+
 
 def gap(unit):
     """Distance of the closest sample from the line; negative if one is on the wrong side."""
     normal, distance = unit.boundary()
     return float((signs * (X @ normal - distance)).min())
+
 
 print(f"gap of the perceptron {gap(unit):.3f}")
 print(f"gap of the adaline    {gap(adaline):.3f}")
@@ -138,8 +141,9 @@ axes[1].set_ylim(0)
 # XOR
 # ---
 #
-# Where no line separates the classes, the mistakes never end. The smallest example is XOR (chapter 1). Minsky and Papert
-# studied such limits in 1969. Gallant's **pocket** makes the best of it: keep a copy of the weights that erred least.
+# Where no line separates the classes, the mistakes never end. The smallest example is XOR (chapter 1). Minsky and
+# Papert studied such limits in 1969. Gallant's **pocket** makes the best of it: keep a copy of the weights that erred
+# least.
 
 corners = np.array([[0, 0], [0, 1], [1, 0], [1, 1]])
 classes = np.array([0, 1, 1, 0])

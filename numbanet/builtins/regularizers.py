@@ -16,7 +16,7 @@ def l1(w, strength):
 
 
 def L1(strength: float = 0.01, *, biases: bool = False) -> Regularizer:
-    """Penalty λ |w| of every weight; it drives weights to 0 (Tibshirani, 1996).
+    """Penalty ``λ |w|`` of every weight; it drives weights to 0 (Tibshirani, 1996).
 
     Parameters
     ----------
@@ -75,7 +75,7 @@ def elastic_net(w, strength, l1_ratio):
 
 
 def ElasticNet(strength: float = 0.01, l1_ratio: float = 0.5, *, biases: bool = False) -> Regularizer:
-    """Penalty λ (r |w| + (1 - r) w² / 2) of every weight (Zou & Hastie, 2005).
+    """Penalty ``λ (r |w| + (1 - r) w² / 2)`` of every weight (Zou & Hastie, 2005).
 
     Parameters
     ----------

@@ -123,7 +123,7 @@ class MLPClassifier(Hidden, Classifier):
         Activation of the outputs.
     n_features_in_ : int
         Features of a sample.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (features,)
         Names of features, where ``X`` has such.
 
     See Also

@@ -120,7 +120,7 @@ class MLPRegressor(Hidden, Regressor):
         Activation of the outputs.
     n_features_in_ : int
         Features of a sample.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (features,)
         Names of features, where ``X`` has such.
 
     See Also

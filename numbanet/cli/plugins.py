@@ -7,8 +7,10 @@ from typing import Any
 
 import click
 
+from numbanet.cli.common import Group
 
-@click.group(invoke_without_command=True)
+
+@click.group(cls=Group, invoke_without_command=True)
 @click.option("--json", "as_json", is_flag=True, help="For programs.")
 @click.option("--kind", help="Only this kind, such as activation.")
 @click.option("--check", metavar="NAME", help="Check the formulas that this name, or this distribution, offers.")
@@ -18,6 +20,12 @@ def plugins(context: click.Context, as_json: bool, kind: str | None, check: str 
 
     Each name with its kind, distribution and version, file, and whether its derivative is given or derived; then the
     plugins that could not be loaded, and why.
+
+    \b
+    Examples:
+      numbanet plugins --kind activation
+      numbanet plugins --check softplus
+      numbanet plugins new activation bump
     """
     if context.invoked_subcommand:
         return
@@ -87,6 +95,11 @@ def new(kind: str, name: str, output: Path | None) -> None:
     """Write a plugin package with an activation, a loss or a regularizer NAME.
 
     It has a formula, tests that pass, a licence and a workflow; put your formula where the example's is.
+
+    \b
+    Examples:
+      numbanet plugins new activation bump
+      numbanet plugins new loss welsch --output welsch
     """
     from numbanet import scaffold
 
