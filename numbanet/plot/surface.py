@@ -71,11 +71,13 @@ def loss_surface(
     if span is not None or not len(walked):
         reach = np.full(2, span if span is not None else 0.5 * np.linalg.norm(trainer.model.parameters))
     sides = [np.linspace(a, b, resolution) for a, b in zip(low - reach, high + reach, strict=True)]
+    from matplotlib.colors import BoundaryNorm
+
     ax = new_axes() if ax is None else ax
     values = np.array([[_loss(trainer, X, y, origin + a * axes[0] + b * axes[1]) for a in sides[0]] for b in sides[1]])
     levels = np.unique(np.quantile(values[np.isfinite(values)], np.linspace(0, 1, LEVELS)))
-    drawn = ax.contourf(*sides, values, levels, cmap=POSITIVE, norm="log" if levels[0] > 0 else "linear", extend="max")
-    ax.figure.colorbar(drawn, ax=ax, label="loss", format="%.3g")
+    drawn = ax.contourf(*sides, values, levels, cmap=POSITIVE, norm=BoundaryNorm(levels, 256))
+    ax.figure.colorbar(drawn, ax=ax, label="loss", format="%.3g", ticks=levels[:: len(levels) // 6 or 1])
     if len(walked):
         ax.plot(*walked.T, "-", color=RED, lw=1.2, marker="o", ms=2.5)
         ax.plot(*walked[-1], "o", ms=7, mfc="white", mec=RED, mew=1.5)
