@@ -47,6 +47,7 @@ sphinx_gallery_conf = {
     "filename_pattern": r"\.py$",
     "within_subsection_order": "FileNameSortKey",
     "abort_on_example_error": True,
+    "capture_repr": (),  # what chapters show they print
     "download_all_examples": False,
     "min_reported_time": 60,
     "remove_config_comments": True,

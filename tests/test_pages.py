@@ -1,6 +1,7 @@
 """The pages: blocks of Python run as a reader would paste them, commands exist, links lead somewhere."""
 
 import re
+import runpy
 import shlex
 import subprocess
 import sys
@@ -8,7 +9,9 @@ from pathlib import Path
 
 import pytest
 
+import numbanet as nn
 from numbanet import cli
+from numbanet.registry import KINDS
 
 ROOT = Path(__file__).parents[1]
 WRITTEN = [path for path in sorted((ROOT / "docs").rglob("*.md")) if not {"_build", "generated"} & set(path.parts)]
@@ -69,3 +72,11 @@ def test_links_lead_somewhere(page):
         assert found.exists(), f"{name(page)} links to {target}"
         if anchor and found.suffix == ".md":
             assert anchor[1:] in anchors(found), f"{name(page)} links to {target}{anchor}"
+
+
+def test_the_reference_covers_every_public_module():
+    listed = runpy.run_path(str(ROOT / "docs" / "_ext" / "public_names.py"))["MODULES"]
+    assert set(listed) == {"numbanet", *(f"numbanet.{name}" for name in (*nn._SUBMODULES, *nn._WITH_EXTRAS))}
+    pages = (ROOT / "docs" / "reference" / "index.md").read_text(encoding="utf-8")
+    assert all(f"generated/{module}\n" in pages for module in listed)
+    assert all(f"generated/{kind}\n" in pages for kind in KINDS)
