@@ -94,6 +94,9 @@ class GMDHRegressor(_GMDH):
 
     Notes
     -----
+    Each layer doubles the polynomial's degree: beyond the samples that it was fitted to it may go far astray. Fewer
+    layers are safer where samples are few.
+
     Ivakhnenko, Polynomial theory of complex systems (1971).
 
     Examples
